@@ -1,0 +1,62 @@
+/** The loopback port on which applications connect, and which of them gets a request. */
+import { createServer, type AddressInfo, type Server } from 'node:net'
+import { ControlSession, type CommandHandler, type SessionOptions } from './session.js'
+
+export class ControlServer {
+  readonly #sessions = new Set<ControlSession>()
+  #server: Server | undefined
+  #turn = 0
+
+  constructor(
+    private readonly options: SessionOptions,
+    private readonly handler: CommandHandler,
+  ) {}
+
+  /** Binds; rejects if the address is taken. `port` 0 lets the system choose. */
+  async start(host: string, port: number): Promise<{ host: string; port: number }> {
+    const server = createServer((socket) => {
+      const session = new ControlSession(socket, this.options, this.handler)
+      this.#sessions.add(session)
+      socket.once('close', () => this.#sessions.delete(session))
+    })
+    this.#server = server
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(port, host, () => resolve())
+    })
+    const address = server.address() as AddressInfo
+    return { host: address.address, port: address.port }
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server
+    if (!server) return
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    for (const session of this.#sessions) session.end()
+    const impatient = setTimeout(() => this.#sessions.forEach((session) => session.destroy()), 500)
+    await closed
+    clearTimeout(impatient)
+  }
+
+  get connected(): number {
+    let count = 0
+    for (const session of this.#sessions) if (session.authenticated) count++
+    return count
+  }
+
+  /** All methods that some application takes; for Allow. Upper case. */
+  get methods(): string[] {
+    const methods = new Set<string>()
+    for (const session of this.#sessions) {
+      for (const route of session.routes) if (!route.startsWith('cdr:')) methods.add(route.toUpperCase())
+    }
+    return [...methods]
+  }
+
+  /** The next application, round robin, that takes this method (or `cdr:…` event) and keeps up; else undefined. */
+  select(method: string): ControlSession | undefined {
+    const verb = method.toLowerCase()
+    const takers = [...this.#sessions].filter((session) => session.takes(verb))
+    return takers[this.#turn++ % takers.length]
+  }
+}

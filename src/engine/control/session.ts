@@ -1,0 +1,149 @@
+/** One connected application: authentication, the methods it wants, and frames to it, written once a tick. */
+import { timingSafeEqual, createHash } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { FrameReader, frame } from './frames.js'
+
+/** Commands of an authenticated application. `ref` is the id that the answer names. */
+export interface CommandHandler {
+  respond(session: ControlSession, ref: string, transactionId: string, text: string): void
+  request(session: ControlSession, ref: string, fields: readonly string[], text: string): void
+  proxy(session: ControlSession, ref: string, fields: readonly string[], text: string): void
+  closed(session: ControlSession): void
+}
+
+export interface SessionOptions {
+  secret: string
+  /** `proto/host:port` list for the answer to authenticate: what peers see, and what is bound. */
+  hostports(): { advertised: string; local: string }
+  maxFrameBytes: number
+  /** Above this many unsent bytes the application counts as too slow for new requests. */
+  maxQueueBytes: number
+}
+
+/** drachtio-srf asks for v0.8.2 or newer before it sends pings. */
+const protocolVersion = 'v0.9.10'
+
+export class ControlSession {
+  readonly routes = new Set<string>()
+  tags: readonly string[] = []
+  authenticated = false
+  readonly #reader: FrameReader
+  #outgoing = ''
+  #flushing = false
+  #ids = 0
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly options: SessionOptions,
+    private readonly handler: CommandHandler,
+  ) {
+    this.#reader = new FrameReader(options.maxFrameBytes)
+    socket.setNoDelay(true)
+    socket.on('data', (bytes: Buffer) => this.#receive(bytes))
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => {
+      this.authenticated = false
+      this.routes.clear()
+      handler.closed(this)
+    })
+  }
+
+  /** Wants this method now, and keeps up with what it gets. */
+  takes(method: string): boolean {
+    return this.routes.has(method) && this.socket.writableLength < this.options.maxQueueBytes
+  }
+
+  /** Sends `<fresh id>|<text>`; latin1 text. */
+  send(text: string): void {
+    this.#ids++
+    this.#write(frame(`e${this.#ids.toString(36)}|${text}`))
+  }
+
+  /** Answers the command `ref`. */
+  answer(ref: string, text: string): void {
+    this.send(`response|${ref}|${text}`)
+  }
+
+  /** Sends what is queued, then closes. */
+  end(): void {
+    this.#flush()
+    this.socket.end()
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  #write(text: string): void {
+    this.#outgoing += text
+    if (this.#flushing) return
+    this.#flushing = true
+    // Everything that one turn of the event loop brought goes out in one write.
+    setImmediate(() => this.#flush())
+  }
+
+  #flush(): void {
+    this.#flushing = false
+    if (this.#outgoing === '' || this.socket.destroyed) return
+    this.socket.write(this.#outgoing, 'latin1')
+    this.#outgoing = ''
+  }
+
+  #receive(bytes: Buffer): void {
+    try {
+      for (const text of this.#reader.push(bytes)) this.#command(text)
+    } catch {
+      // Framing is lost, or a command could not be understood at all: there is no way to go on in step.
+      this.socket.destroy()
+    }
+  }
+
+  #command(text: string): void {
+    const lineEnd = text.indexOf('\r\n')
+    const fields = (lineEnd < 0 ? text : text.slice(0, lineEnd)).split('|')
+    const message = lineEnd < 0 ? '' : text.slice(lineEnd + 2)
+    const [ref = '', verb = ''] = fields
+    if (verb === 'authenticate') return this.#authenticate(ref, fields)
+    // drachtio-server serves applications that never authenticated; this edge does not.
+    if (!this.authenticated) {
+      this.answer(ref, 'NO|not authenticated')
+      return this.end()
+    }
+    switch (verb) {
+      case 'route':
+        this.routes.add((fields[2] ?? '').toLowerCase())
+        return this.answer(ref, 'OK')
+      case 'remove_route':
+        this.routes.delete((fields[2] ?? '').toLowerCase())
+        return this.answer(ref, 'OK')
+      case 'ping':
+        return this.answer(ref, 'OK|pong')
+      case 'proxy':
+        return this.handler.proxy(this, ref, fields.slice(2), message)
+      case 'sip':
+        if (message.startsWith('SIP/2.0 ')) {
+          return this.handler.respond(this, ref, fields[2] ?? '', message)
+        }
+        return this.handler.request(this, ref, fields.slice(2), message)
+      default:
+        this.answer(ref, `NO|unknown command ${verb}`)
+        this.end()
+    }
+  }
+
+  #authenticate(ref: string, fields: readonly string[]): void {
+    if (!sameSecret(fields[2] ?? '', this.options.secret)) {
+      this.answer(ref, 'NO|incorrect secret')
+      return this.end()
+    }
+    this.authenticated = true
+    this.tags = (fields[3] ?? '').split(',').filter((tag) => tag !== '')
+    const { advertised, local } = this.options.hostports()
+    this.answer(ref, `OK|${advertised}|${protocolVersion}|${local}`)
+  }
+}
+
+function sameSecret(given: string, expected: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text, 'latin1').digest()
+  return timingSafeEqual(digest(given), digest(expected))
+}

@@ -1,0 +1,145 @@
+/** What happens to each message that the transports deliver: RFC 3261 §16.3-§16.5 and §17. */
+import { responseTo } from './message/response.js'
+import { SipRequest, SipResponse, type SipMessage } from './message/sip-message.js'
+import { isLoop } from './proxy/forward.js'
+import type { VerifiedDialog } from './proxy/dialog-token.js'
+import type { RecordRouting } from './proxy/record-route.js'
+import { Incoming } from './transaction/incoming.js'
+import { InviteServerTransaction } from './transaction/invite-server.js'
+import { serverKey, type TransactionTable } from './transaction/table.js'
+import type { TransactionEnvironment } from './transaction/transaction.js'
+import type { Flow, TransportLayer } from './transport/transport.js'
+
+/** Where requests go that this file does not settle itself. */
+export interface RequestTargets {
+  /** A new request outside any dialog of ours. */
+  toApplication(incoming: Incoming): void
+  /** The caller's CANCEL of a request that is still with the application. */
+  cancelAtApplication(incoming: Incoming, cancel: SipRequest): void
+  /** A request inside a proven dialog; its route is already cleaned of our entries. */
+  inDialog(incoming: Incoming, dialog: VerifiedDialog): void
+  /** The ACK to a 2xx: it has no transaction (§13.2.2.4). */
+  ackInDialog(ack: SipRequest, flow: Flow, dialog: VerifiedDialog): void
+}
+
+export interface DispatchStats {
+  requests: number
+  responses: number
+  strayResponses: number
+  strayAcks: number
+  forgedRoutes: number
+  loops: number
+  overloaded: number
+}
+
+export class Dispatcher {
+  readonly stats: DispatchStats = {
+    requests: 0,
+    responses: 0,
+    strayResponses: 0,
+    strayAcks: 0,
+    forgedRoutes: 0,
+    loops: 0,
+    overloaded: 0,
+  }
+  /** While draining, new requests outside dialogs are sent elsewhere. */
+  draining = false
+
+  constructor(
+    private readonly env: TransactionEnvironment,
+    private readonly transport: TransportLayer,
+    private readonly table: TransactionTable,
+    private readonly routing: RecordRouting,
+    private readonly targets: RequestTargets,
+    private readonly options: { maxTransactions: number; newId: () => string },
+    private readonly onFailure: (request: SipRequest, error: Error) => void,
+  ) {}
+
+  receive(message: SipMessage, flow: Flow): void {
+    if (message instanceof SipRequest) this.#receiveRequest(message, flow)
+    else if (message instanceof SipResponse) this.#receiveResponse(message)
+  }
+
+  #receiveResponse(response: SipResponse): void {
+    this.stats.responses++
+    if (!this.table.receiveResponse(response)) this.stats.strayResponses++
+  }
+
+  #receiveRequest(request: SipRequest, flow: Flow): void {
+    this.stats.requests++
+    if (request.method === 'ACK') return this.#receiveAck(request, flow)
+    const known = this.table.server(serverKey(request, request.method))
+    if (known) return known.machine.receiveRetransmission()
+    if (this.table.size >= this.options.maxTransactions) {
+      this.stats.overloaded++
+      return this.#replyStatelessly(request, flow, 503)
+    }
+    const incoming = new Incoming(
+      this.env,
+      this.table,
+      this.transport,
+      request,
+      flow,
+      this.options.newId(),
+      (error) => this.onFailure(request, error),
+    )
+    if (request.method === 'CANCEL') return this.#receiveCancel(incoming)
+    // §17.2.1: at once, so that the caller stops retransmitting whatever the application takes.
+    if (request.method === 'INVITE') incoming.reply(100)
+    if (isLoop(request, this.transport)) {
+      this.stats.loops++
+      incoming.reply(482)
+      return
+    }
+    this.#route(incoming)
+  }
+
+  #route(incoming: Incoming): void {
+    const { request } = incoming
+    const routed = this.routing.unroute(request)
+    if (request.toTag !== undefined && request.method !== 'REGISTER') {
+      if (routed.kind === 'dialog') return this.targets.inDialog(incoming, routed.dialog)
+      if (routed.kind === 'forged') this.stats.forgedRoutes++
+      // §12.2.2: a dialog that this server knows nothing of.
+      incoming.reply(481)
+      return
+    }
+    if (this.draining) {
+      incoming.reply(503, undefined, [['Retry-After', '5']])
+      return
+    }
+    this.targets.toApplication(incoming)
+  }
+
+  #receiveAck(ack: SipRequest, flow: Flow): void {
+    const entry = this.table.server(serverKey(ack, 'INVITE'))
+    if (entry?.machine instanceof InviteServerTransaction && entry.machine.state !== 'accepted') {
+      return entry.machine.receiveAck()
+    }
+    const routed = this.routing.unroute(ack)
+    if (routed.kind === 'dialog') this.targets.ackInDialog(ack, flow, routed.dialog)
+    else this.stats.strayAcks++
+  }
+
+  /** §9.2 and §16.10. */
+  #receiveCancel(incoming: Incoming): void {
+    const invite = this.table.server(serverKey(incoming.request, 'INVITE'))
+    if (!invite) {
+      incoming.reply(481)
+      return
+    }
+    incoming.reply(200)
+    const target = invite.incoming
+    // After the final response a CANCEL has no effect.
+    if (!target) return
+    if (target.onCancel) target.onCancel(incoming.request)
+    else this.targets.cancelAtApplication(target, incoming.request)
+  }
+
+  /** §16.11 in the small: no state for what can't be dealt with. */
+  #replyStatelessly(request: SipRequest, flow: Flow, status: number): void {
+    const response = responseTo(request, status)
+    response.append('retry-after', '10')
+    this.env.send(flow, response.serialize())
+  }
+}

@@ -1,0 +1,179 @@
+/** The embedded SIP edge: wires transports, transactions, proxy and control port together. */
+import { Applications } from './control/applications.js'
+import { CallRecords } from './control/call-records.js'
+import { ControlServer } from './control/server.js'
+import { Dispatcher, type DispatchStats } from './dispatch.js'
+import { randomToken } from './message/tokens.js'
+import type { ProxyEnvironment } from './proxy/client.js'
+import { DialogTokens } from './proxy/dialog-token.js'
+import { forwardAck, forwardInDialog } from './proxy/in-dialog.js'
+import { resolveBySystem, type ResolveHost } from './proxy/next-hop.js'
+import { RecordRouting, bracketed } from './proxy/record-route.js'
+import { TransactionTable } from './transaction/table.js'
+import { TimerWheel, defaultTiming, type Scheduler, type Timing } from './transaction/timers.js'
+import type { TransactionEnvironment } from './transaction/transaction.js'
+import { createTransportLayer, type TransportLog } from './transport/layer.js'
+import type {
+  Listener,
+  ListenerSpec,
+  TlsMaterial,
+  TransportLayer,
+  TransportLimits,
+} from './transport/transport.js'
+
+export interface EngineLimits extends TransportLimits {
+  /** Most transactions at once, finished ones that still absorb retransmissions included; above: 503. */
+  maxTransactions: number
+  /** Most branches of one request. */
+  maxForks: number
+  /** How long an application may take for its first reaction to a request, ms; then 503. */
+  applicationTimeoutMs: number
+}
+
+export interface EngineOptions {
+  listeners: readonly ListenerSpec[]
+  /** Where applications connect; port 0 lets the system choose. */
+  control: { host: string; port: number; secret: string }
+  limits: EngineLimits
+  /** At least 32 bytes, kept over restarts: calls in progress depend on it. */
+  recordRouteKey: Buffer
+  tls?: TlsMaterial
+  log?: TransportLog
+  /** For tests. */
+  timing?: Timing
+  scheduler?: Scheduler
+  resolve?: ResolveHost
+}
+
+export interface EngineAddresses {
+  listeners: readonly Listener[]
+  control: { host: string; port: number }
+}
+
+export interface EngineStats extends DispatchStats {
+  transactions: number
+  unanswered: number
+  applications: number
+  transport: TransportLayer['stats']
+}
+
+export interface Engine {
+  /** Binds everything; rejects with the transport layer's error if an address can't be had. */
+  start(): Promise<EngineAddresses>
+  /** Takes no new calls, waits up to `ms` for unanswered requests to get their answer. */
+  drain(ms: number): Promise<void>
+  /** Closes everything. */
+  stop(): Promise<void>
+  stats(): EngineStats
+}
+
+/** Unsent bytes towards an application above which it gets no new requests; largest frame that it may send. */
+const maxControlQueueBytes = 8 * 1024 * 1024
+const maxFrameBytes = 1024 * 1024
+
+export function createEngine(options: EngineOptions): Engine {
+  const { limits, log } = options
+  const wheel = options.scheduler ?? new TimerWheel((error) => log?.error({ err: error }, 'a timer failed'))
+  const transport = createTransportLayer({
+    specs: options.listeners,
+    limits,
+    ...(options.tls ? { tls: options.tls } : {}),
+    ...(log ? { log } : {}),
+  })
+  const environment: TransactionEnvironment = {
+    scheduler: wheel,
+    timing: options.timing ?? defaultTiming,
+    send: (flow, data, onFailure) => transport.send(flow, data, onFailure),
+  }
+  const table = new TransactionTable(environment)
+  const recordRouting = new RecordRouting(transport, new DialogTokens(options.recordRouteKey))
+  const proxyEnvironment: ProxyEnvironment = {
+    ...environment,
+    transport,
+    recordRouting,
+    resolve: options.resolve ?? resolveBySystem,
+    maxForks: limits.maxForks,
+    startClient: (request, flow, user) => table.startClient(request, flow, user),
+    unique: () => randomToken(10),
+  }
+  const applications: Applications = new Applications(
+    proxyEnvironment,
+    () => control,
+    () => records,
+    limits.applicationTimeoutMs,
+  )
+  const control: ControlServer = new ControlServer(
+    { secret: options.control.secret, hostports: () => hostports(transport), maxFrameBytes, maxQueueBytes: maxControlQueueBytes },
+    applications,
+  )
+  const records: CallRecords = new CallRecords(control)
+  const boot = randomToken(4)
+  let sequence = 0
+  const dispatcher = new Dispatcher(
+    environment,
+    transport,
+    table,
+    recordRouting,
+    {
+      toApplication: (incoming) => applications.deliver(incoming),
+      cancelAtApplication: (incoming, cancel) => applications.cancel(incoming, cancel),
+      inDialog: (incoming, dialog) => {
+        if (incoming.request.method === 'BYE') records.stop(incoming.request, 'normal-release')
+        forwardInDialog(proxyEnvironment, incoming, dialog)
+      },
+      ackInDialog: (ack, flow, dialog) => forwardAck(proxyEnvironment, ack, flow, dialog),
+    },
+    { maxTransactions: limits.maxTransactions, newId: () => `${boot}-${(++sequence).toString(36)}` },
+    (request, error) => log?.debug({ callId: request.callId, method: request.method, err: error }, 'response not delivered'),
+  )
+
+  return {
+    async start() {
+      await transport.start({
+        onMessage: (message, flow) => dispatcher.receive(message, flow),
+        onRejected: () => {},
+        onDropped: (flow, reason) => log?.debug({ from: `${flow.remoteAddress}:${flow.remotePort}`, reason }, 'dropped'),
+      })
+      try {
+        const address = await control.start(options.control.host, options.control.port)
+        return { listeners: transport.listeners, control: address }
+      } catch (error) {
+        await transport.stop()
+        throw error
+      }
+    },
+    async drain(ms) {
+      dispatcher.draining = true
+      const deadline = Date.now() + ms
+      while (table.unanswered > 0 && Date.now() < deadline) await pause(20)
+    },
+    async stop() {
+      table.clear()
+      await Promise.all([control.stop(), transport.stop()])
+      if (wheel instanceof TimerWheel) wheel.stop()
+    },
+    stats: () => ({
+      ...dispatcher.stats,
+      transactions: table.size,
+      unanswered: table.unanswered,
+      applications: control.connected,
+      transport: transport.stats,
+    }),
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** drachtio's form: `udp/192.0.2.1:5060,tcp/192.0.2.1:5060`; what peers see, and what is bound. */
+function hostports(transport: TransportLayer): { advertised: string; local: string } {
+  const text = (listener: Listener, host: string, port: number): string =>
+    `${listener.transport}/${bracketed(host)}:${port}`
+  return {
+    advertised: transport.listeners
+      .map((listener) => text(listener, listener.advertise?.host ?? listener.host, listener.advertise?.port ?? listener.port))
+      .join(','),
+    local: transport.listeners.map((listener) => text(listener, listener.host, listener.port)).join(','),
+  }
+}

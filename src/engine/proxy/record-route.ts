@@ -1,0 +1,155 @@
+/** Our own entries in Record-Route and Route: RFC 3261 §16.4, §16.6 step 4, and RFC 5658 (double Record-Route). */
+import { isIPv6 } from 'node:net'
+import type { SipRequest } from '../message/sip-message.js'
+import { parseNameAddr } from '../message/name-addr.js'
+import { parseUri, uriParam } from '../message/uri.js'
+import type { Flow, TransportLayer, TransportName } from '../transport/transport.js'
+import type { DialogFlows, DialogTokens, FlowAddress, VerifiedDialog } from './dialog-token.js'
+
+/** Name of the URI parameter that carries the dialog token. */
+const tokenParam = 'pl'
+
+/** Methods that create dialogs, so that later requests must find back through us. */
+const dialogForming = new Set(['INVITE', 'SUBSCRIBE', 'REFER', 'NOTIFY'])
+
+export function formsDialog(method: string): boolean {
+  return dialogForming.has(method)
+}
+
+/** What the Route header field and the Request-URI of a request say about us. */
+export type RoutedRequest =
+  /** A proven dialog of ours; our Route entries are taken off, the rest of the route stands. */
+  | { kind: 'dialog'; dialog: VerifiedDialog }
+  /** It claims a dialog through us, but can't prove it. */
+  | { kind: 'forged' }
+  /** No route of ours. */
+  | { kind: 'none' }
+
+export class RecordRouting {
+  constructor(
+    private readonly transport: TransportLayer,
+    private readonly tokens: DialogTokens,
+  ) {}
+
+  /**
+   * Puts our entry on top of Record-Route; two entries where the two sides differ in listener, so that each side
+   * gets an address, transport and address family that it can use (RFC 5658 §4).
+   */
+  record(request: SipRequest, original: SipRequest, incoming: Flow, outgoing: Flow): void {
+    const token = this.tokens.issue(original.callId, original.fromTag ?? '', {
+      ...flowOf('caller', incoming, contactOf(original)),
+      ...flowOf('callee', outgoing, request.uri),
+    })
+    if (incoming.listener.id !== outgoing.listener.id) {
+      request.prepend('record-route', this.#entry(incoming, token))
+    }
+    request.prepend('record-route', this.#entry(outgoing, token))
+  }
+
+  /** RFC 3327 §5.2: our entry on top of Path. */
+  path(request: SipRequest, outgoing: Flow): void {
+    request.prepend('path', `<${this.#uri(outgoing)};lr>`)
+  }
+
+  /**
+   * §16.4: undoes what a strict router did to the Request-URI, takes our own entries off the top of Route, and
+   * checks the token that they carry. Changes the request.
+   */
+  unroute(request: SipRequest): RoutedRequest {
+    let token = this.#tokenOf(request.uri)
+    if (token !== undefined) {
+      // A strict router put our Record-Route URI into the Request-URI and the real target last into Route.
+      const routes = request.values('route')
+      const target = routes.pop()
+      const uri = target === undefined ? undefined : parseNameAddr(target)?.uri
+      if (uri === undefined) return { kind: 'forged' }
+      request.uri = uri
+      setRoutes(request, routes)
+    }
+    for (;;) {
+      const top = request.values('route')[0]
+      const uri = top === undefined ? undefined : parseNameAddr(top)?.uri
+      if (uri === undefined || !this.#isOurs(uri)) break
+      const topToken = parameter(uri, tokenParam)
+      // The second entry of a pair carries the same token; an entry of another dialog is not ours to skip.
+      if (token !== undefined && topToken !== token) break
+      token = topToken ?? ''
+      request.shiftValue('route')
+    }
+    if (token === undefined) return { kind: 'none' }
+    const verified = this.tokens.verify(token, request.callId, request.fromTag, request.toTag)
+    return verified ? { kind: 'dialog', dialog: verified } : { kind: 'forged' }
+  }
+
+  #tokenOf(uri: string): string | undefined {
+    // Cheap test first: nearly every Request-URI lacks the parameter.
+    if (!uri.includes(`;${tokenParam}=`) || !this.#isOurs(uri)) return undefined
+    return parameter(uri, tokenParam)
+  }
+
+  #isOurs(uri: string): boolean {
+    const parsed = parseUri(uri)
+    if (!parsed || (parsed.scheme !== 'sip' && parsed.scheme !== 'sips')) return false
+    const transport = uriParam(parsed, 'transport')?.toLowerCase() as TransportName | undefined
+    return this.transport.isLocal(parsed.host, parsed.port, transport)
+  }
+
+  #entry(flow: Flow, token: string): string {
+    return `<${this.#uri(flow)};lr;${tokenParam}=${token}>`
+  }
+
+  #uri(flow: Flow): string {
+    const { host, port } = this.transport.localAddress(flow)
+    const transport = flow.transport === 'udp' ? '' : `;transport=${flow.transport}`
+    return `sip:${bracketed(host)}:${port}${transport}`
+  }
+}
+
+/** The next hop of a request whose route was cleaned of our entries: RFC 3261 §16.6 steps 6 and 7. */
+export function applyRemainingRoute(request: SipRequest): string {
+  const top = request.values('route')[0]
+  const uri = top === undefined ? undefined : parseNameAddr(top)?.uri
+  if (uri === undefined) return request.uri
+  if (parameter(uri, 'lr') !== undefined) return uri
+  // The next hop is a strict router: it wants itself in the Request-URI and the target last in Route.
+  const routes = request.values('route').slice(1)
+  setRoutes(request, [...routes, `<${request.uri}>`])
+  request.uri = uri
+  return uri
+}
+
+/** IPv6 literals stand in brackets in URIs and Via (RFC 3261 §25.1). */
+export function bracketed(host: string): string {
+  return isIPv6(host) ? `[${host}]` : host
+}
+
+function setRoutes(request: SipRequest, routes: readonly string[]): void {
+  if (routes.length === 0) request.remove('route')
+  else request.set('route', routes.join(', '))
+}
+
+function parameter(uri: string, name: string): string | undefined {
+  const parsed = parseUri(uri)
+  return parsed && uriParam(parsed, name)
+}
+
+function contactOf(request: SipRequest): string | undefined {
+  const contact = request.values('contact')[0]
+  return contact === undefined ? undefined : parseNameAddr(contact)?.uri
+}
+
+/** A flow is worth carrying only where the peer's own URI does not lead back over it. */
+function flowOf(side: keyof DialogFlows, flow: Flow, uri: string | undefined): DialogFlows {
+  const address: FlowAddress = {
+    transport: flow.transport,
+    address: flow.remoteAddress,
+    port: flow.remotePort,
+  }
+  const parsed = uri === undefined ? undefined : parseUri(uri)
+  const direct =
+    flow.transport === 'udp' &&
+    parsed !== undefined &&
+    parsed.host === flow.remoteAddress &&
+    (parsed.port ?? 5060) === flow.remotePort
+  return direct ? {} : { [side]: address }
+}

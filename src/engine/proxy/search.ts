@@ -1,0 +1,268 @@
+/**
+ * The response context of a stateful proxy (RFC 3261 §16.2, §16.6-§16.8): one request from upstream, one or several
+ * branches downstream, one final answer back (for INVITE every 2xx).
+ */
+import { parseNameAddr } from '../message/name-addr.js'
+import { responseTo } from '../message/response.js'
+import type { SipRequest, SipResponse } from '../message/sip-message.js'
+import type { Timer } from '../transaction/timers.js'
+import type { Flow } from '../transport/transport.js'
+import { bestResponse, type FinalResponse } from './best-response.js'
+import { Branch, type BranchOwner, type Destination } from './branch.js'
+import type { ProxyEnvironment } from './client.js'
+import type { FlowAddress } from './dialog-token.js'
+import {
+  applyEdits,
+  branchParameter,
+  decrementMaxForwards,
+  loopHash,
+  responseUpstream,
+  type HeaderEdits,
+} from './forward.js'
+
+/** The server side of the search. */
+export interface Upstream {
+  readonly request: SipRequest
+  readonly flow: Flow
+  /** Sends a response to the caller, unless it comes too late. */
+  respond(response: SipResponse): unknown
+}
+
+export interface SearchOptions {
+  simultaneous: boolean
+  followRedirects: boolean
+  /** A target that says nothing at all for this long is given up, ms. */
+  provisionalTimeoutMs?: number
+  /** Simultaneous: the whole search ends with 480 after this, ms. Serial: one target's time. */
+  finalTimeoutMs?: number
+  edits: HeaderEdits
+  /** Puts Record-Route or Path on the request of a branch. */
+  record(request: SipRequest, outgoing: Flow): void
+}
+
+export interface SearchObserver {
+  /** Each final response, in the order of arrival; the last one reported is the one the caller got. */
+  onFinal(response: SipResponse, hop: FlowAddress | undefined): void
+  /** The caller has its answer. Exactly once. */
+  onDone(): void
+}
+
+interface Collected extends FinalResponse {
+  response: SipResponse
+  hop: FlowAddress | undefined
+}
+
+/** RFC 3326 §2: tells the other devices of the callee why they stop ringing. */
+const answeredElsewhere = 'SIP;cause=200;text="Call completed elsewhere"'
+
+export class Search implements BranchOwner {
+  readonly #branches: Branch[] = []
+  readonly #waiting: Destination[] = []
+  readonly #known = new Set<string>()
+  readonly #collected: Collected[] = []
+  readonly #hash: string
+  #finalTimer: Timer | undefined
+  #outcome: 'open' | 'answered' | 'failed' = 'open'
+  /** Set once no further branch may start, with the status that a silent end gets. */
+  #ending: 'cancelled' | 'timed out' | 'declined' | undefined
+  #starting = false
+
+  constructor(
+    private readonly env: ProxyEnvironment,
+    private readonly upstream: Upstream,
+    private readonly options: SearchOptions,
+    private readonly observer: SearchObserver,
+  ) {
+    this.#hash = loopHash(upstream.request)
+  }
+
+  get incomingFlow(): Flow {
+    return this.upstream.flow
+  }
+
+  get provisionalTimeoutMs(): number | undefined {
+    return this.options.provisionalTimeoutMs
+  }
+
+  /** Starts with these targets, in order of preference. */
+  start(destinations: readonly Destination[]): void {
+    for (const destination of destinations) this.#add(destination)
+    const invite = this.upstream.request.method === 'INVITE'
+    const { finalTimeoutMs, simultaneous } = this.options
+    // RFC 4320 §4.2: a non-INVITE must be answered before the caller's own timer F, and never with 408.
+    const limit = invite ? (simultaneous ? finalTimeoutMs : undefined) : (finalTimeoutMs ?? 62 * this.env.timing.t1)
+    if (limit !== undefined) this.#finalTimer = this.env.scheduler.after(limit, () => this.#timeOut())
+    this.#launch()
+  }
+
+  /** The caller's CANCEL (§16.10); its Reason values travel on. */
+  cancel(reasons: readonly string[]): void {
+    if (this.#outcome !== 'open') return
+    this.#end('cancelled', reasons)
+  }
+
+  // BranchOwner
+
+  prepare(destination: Destination): SipRequest {
+    const request = this.upstream.request.clone()
+    request.uri = destination.uri
+    decrementMaxForwards(request)
+    applyEdits(request, this.options.edits)
+    return request
+  }
+
+  record(request: SipRequest, outgoing: Flow): void {
+    this.options.record(request, outgoing)
+  }
+
+  branchParameter(): string {
+    return branchParameter(this.#hash, this.env.unique())
+  }
+
+  onProvisional(response: SipResponse): void {
+    if (this.#outcome === 'open') this.#forward(response)
+  }
+
+  onSuccess(branch: Branch, response: SipResponse): void {
+    if (this.#outcome === 'failed') return
+    const first = this.#outcome === 'open'
+    this.#outcome = 'answered'
+    if (first || this.upstream.request.method === 'INVITE') this.#forward(response)
+    if (!first) return
+    this.#finalTimer?.cancel()
+    this.#waiting.length = 0
+    for (const other of this.#branches) {
+      if (other !== branch) this.#stop(other, [answeredElsewhere])
+    }
+    this.observer.onFinal(response, branch.hop)
+    this.observer.onDone()
+  }
+
+  onFailure(branch: Branch, status: number, response?: SipResponse): void {
+    if (this.#outcome !== 'open') return
+    const collected: Collected = {
+      status,
+      local: response === undefined,
+      response: response ?? responseTo(this.upstream.request, status),
+      hop: branch.hop,
+    }
+    this.#collected.push(collected)
+    this.observer.onFinal(collected.response, branch.hop)
+    if (status >= 600 && !this.#ending) this.#end('declined', [])
+    if (response && status >= 300 && status < 400 && this.options.followRedirects) this.#redirect(response)
+    this.#launch()
+  }
+
+  // The search itself
+
+  #add(destination: Destination): void {
+    if (this.#known.size >= this.env.maxForks) return
+    const key = `${destination.uri} ${destination.flow?.address ?? ''} ${destination.flow?.port ?? ''}`
+    if (this.#known.has(key)) return
+    this.#known.add(key)
+    this.#waiting.push(destination)
+  }
+
+  /** §16.5: contacts of a redirection join the target set. */
+  #redirect(response: SipResponse): void {
+    for (const contact of response.values('contact')) {
+      const uri = parseNameAddr(contact)?.uri
+      if (uri !== undefined && /^sips?:/i.test(uri)) this.#add({ uri })
+    }
+  }
+
+  #launch(): void {
+    // A branch may fail within begin(); the outermost call goes on with the rest.
+    if (this.#starting) return
+    this.#starting = true
+    while (this.#waiting.length > 0 && !this.#ending && this.#outcome === 'open') {
+      if (!this.options.simultaneous && this.#branches.some((branch) => branch.state !== 'done')) break
+      const destination = this.#waiting.shift()
+      if (!destination) break
+      const branch = new Branch(this.env, this, destination)
+      this.#branches.push(branch)
+      branch.begin()
+      this.#limitSerial(branch)
+    }
+    this.#starting = false
+    if (this.#outcome === 'open' && this.#branches.every((branch) => branch.state === 'done')) this.#fail()
+  }
+
+  #limitSerial(branch: Branch): void {
+    const { simultaneous, finalTimeoutMs } = this.options
+    if (simultaneous || finalTimeoutMs === undefined || branch.state === 'done') return
+    this.#finalTimer?.cancel()
+    this.#finalTimer = this.env.scheduler.after(finalTimeoutMs, () => this.#stop(branch, []))
+  }
+
+  #timeOut(): void {
+    this.#end('timed out', [])
+    this.#launch()
+  }
+
+  #end(ending: 'cancelled' | 'timed out' | 'declined', reasons: readonly string[]): void {
+    this.#ending = ending
+    this.#finalTimer?.cancel()
+    this.#waiting.length = 0
+    for (const branch of this.#branches) {
+      if (ending === 'timed out') this.#stop(branch, reasons)
+      else branch.cancel(reasons)
+    }
+  }
+
+  /** A target that never said a word can't be cancelled (§9.1), but need not be waited for either. */
+  #stop(branch: Branch, reasons: readonly string[]): void {
+    if (branch.state === 'calling' && this.#outcome === 'open') branch.abandon(408)
+    else branch.cancel(reasons)
+  }
+
+  /** All branches have ended without success. */
+  #fail(): void {
+    this.#outcome = 'failed'
+    this.#finalTimer?.cancel()
+    const best = this.#collected[bestResponse(this.#collected)]
+    const response = this.#finalAnswer(best)
+    const last = this.#collected.at(-1)
+    if (last?.status !== response.status) this.observer.onFinal(response, undefined)
+    this.upstream.respond(response)
+    this.observer.onDone()
+  }
+
+  #finalAnswer(best: Collected | undefined): SipResponse {
+    const { request } = this.upstream
+    if (this.#ending === 'cancelled' && (!best || best.local)) return responseTo(request, 487)
+    if (this.#ending === 'timed out') return responseTo(request, 480)
+    if (!best) return responseTo(request, 480)
+    if (best.local) return responseTo(request, localStatus(best.status, request.method))
+    // §16.7 step 6: a 503 says "this element is overloaded"; downstream's state is not ours.
+    if (best.status === 503) return responseTo(request, 500)
+    const response = responseUpstream(best.response, request, this.options.edits)
+    if (!response) return responseTo(request, 502)
+    if (best.status === 401 || best.status === 407) this.#mergeChallenges(response, best)
+    return response
+  }
+
+  /** §16.7 step 7: the caller can answer all targets' challenges in one go. */
+  #mergeChallenges(response: SipResponse, best: Collected): void {
+    for (const other of this.#collected) {
+      if (other === best || (other.status !== 401 && other.status !== 407)) continue
+      for (const name of ['www-authenticate', 'proxy-authenticate']) {
+        for (const value of other.response.lines(name)) response.append(name, value)
+      }
+    }
+  }
+
+  #forward(response: SipResponse): void {
+    const upstream = responseUpstream(response, this.upstream.request, this.options.edits)
+    if (upstream) this.upstream.respond(upstream)
+  }
+}
+
+/** What the caller is told of targets that were unreachable or silent. */
+function localStatus(status: number, method: string): number {
+  // Registered, but its flow is gone: to the caller the callee is temporarily unavailable.
+  if (status === 430) return 480
+  if (status === 503) return 500
+  if (status === 408 && method !== 'INVITE') return 480
+  return status
+}

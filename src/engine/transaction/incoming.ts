@@ -1,0 +1,75 @@
+/** A request from the network until its final answer: its server transaction and what the engine knows about it. */
+import { responseTo } from '../message/response.js'
+import type { SipRequest, SipResponse } from '../message/sip-message.js'
+import { newTag } from '../message/tokens.js'
+import { isReliable, type Flow, type TransportLayer } from '../transport/transport.js'
+import { InviteServerTransaction } from './invite-server.js'
+import { NonInviteServerTransaction } from './non-invite-server.js'
+import { serverKey, type ServerEntry, type TransactionTable } from './table.js'
+import type { TransactionEnvironment } from './transaction.js'
+
+export class Incoming {
+  readonly request: SipRequest
+  readonly flow: Flow
+  /** The handle under which an application knows this transaction. */
+  readonly id: string
+  /** Our tag for responses that we make; a proxied response brings its own. */
+  readonly toTag = newTag()
+  /** Once this is set the caller's CANCEL goes there. */
+  onCancel: ((cancel: SipRequest) => void) | undefined
+  /** Called when the final answer has been given, by whomever. */
+  onAnswered: (() => void) | undefined
+  finalStatus = 0
+  readonly #entry: ServerEntry
+
+  constructor(
+    env: TransactionEnvironment,
+    table: TransactionTable,
+    transport: TransportLayer,
+    request: SipRequest,
+    flow: Flow,
+    id: string,
+    onFailure: (error: Error) => void,
+  ) {
+    this.request = request
+    this.flow = flow
+    this.id = id
+    const key = serverKey(request, request.method)
+    const replyFlow = responseFlow(request, flow, transport)
+    const user = { onFailure, onTerminated: () => table.removeServer(key) }
+    const machine =
+      request.method === 'INVITE'
+        ? new InviteServerTransaction(env, replyFlow, user)
+        : new NonInviteServerTransaction(env, replyFlow, user)
+    this.#entry = { machine, incoming: this }
+    table.addServer(key, this.#entry)
+  }
+
+  /** Sends a response of ours: status, and header fields by label; does nothing if it comes too late. */
+  reply(status: number, reason?: string, headers: readonly (readonly [string, string])[] = []): void {
+    this.respond(responseTo(this.request, status, reason, { toTag: this.toTag, headers }))
+  }
+
+  /** Sends a complete response; gives the bytes that went out, undefined if the transaction can't take it any more. */
+  respond(response: SipResponse): Buffer | undefined {
+    const { status } = response
+    const data = response.serialize()
+    const taken = this.#entry.machine.respond(status, data)
+    if (taken && status >= 200 && this.finalStatus === 0) {
+      this.finalStatus = status
+      this.#entry.incoming = undefined
+      this.onAnswered?.()
+    }
+    return taken ? data : undefined
+  }
+}
+
+/** §18.2.2 and RFC 3581 §4: over the connection, else to the address the request came from. */
+function responseFlow(request: SipRequest, flow: Flow, transport: TransportLayer): Flow {
+  if (isReliable(flow.transport)) return flow
+  const { via } = request
+  if (via.rport !== undefined) return flow
+  const port = via.port ?? 5060
+  if (port === flow.remotePort) return flow
+  return transport.openFlow('udp', flow.remoteAddress, port, { preferred: flow.listener }) ?? flow
+}

@@ -1,0 +1,106 @@
+/** Where a message finds its transaction: RFC 3261 §17.1.3 (responses) and §17.2.3 (requests). */
+import type { SipRequest, SipResponse } from '../message/sip-message.js'
+import { headerParam } from '../message/name-addr.js'
+import type { Incoming } from './incoming.js'
+import { InviteClientTransaction } from './invite-client.js'
+import type { InviteServerTransaction } from './invite-server.js'
+import { NonInviteClientTransaction } from './non-invite-client.js'
+import type { NonInviteServerTransaction } from './non-invite-server.js'
+import type { ClientTransactionUser, TransactionEnvironment } from './transaction.js'
+import type { Flow } from '../transport/transport.js'
+
+export interface ServerEntry {
+  machine: InviteServerTransaction | NonInviteServerTransaction
+  /** The request and who deals with it; gone once the final answer was given, since only retransmissions follow. */
+  incoming: Incoming | undefined
+}
+
+type ClientMachine = InviteClientTransaction | NonInviteClientTransaction
+
+export class TransactionTable {
+  readonly #servers = new Map<string, ServerEntry>()
+  readonly #clients = new Map<string, ClientMachine>()
+
+  constructor(private readonly env: TransactionEnvironment) {}
+
+  get size(): number {
+    return this.#servers.size + this.#clients.size
+  }
+
+  /** Requests that still wait for their final answer. */
+  get unanswered(): number {
+    let count = 0
+    for (const entry of this.#servers.values()) if (entry.incoming) count++
+    return count
+  }
+
+  server(key: string): ServerEntry | undefined {
+    return this.#servers.get(key)
+  }
+
+  addServer(key: string, entry: ServerEntry): void {
+    this.#servers.set(key, entry)
+  }
+
+  removeServer(key: string): void {
+    this.#servers.delete(key)
+  }
+
+  startClient(request: SipRequest, flow: Flow, user: ClientTransactionUser): ClientMachine {
+    const key = clientKey(request.via.branch, request.method)
+    const removing: ClientTransactionUser = {
+      onResponse: (response) => user.onResponse(response),
+      onTimeout: () => user.onTimeout(),
+      onTransportError: (error) => user.onTransportError(error),
+      onTerminated: () => {
+        this.#clients.delete(key)
+        user.onTerminated()
+      },
+    }
+    const machine =
+      request.method === 'INVITE'
+        ? new InviteClientTransaction(this.env, flow, request, removing)
+        : new NonInviteClientTransaction(this.env, flow, request, removing)
+    this.#clients.set(key, machine)
+    machine.start()
+    return machine
+  }
+
+  /** False if no transaction of ours waits for it: such a response is dropped (RFC 6026 §8.2). */
+  receiveResponse(response: SipResponse): boolean {
+    const machine = this.#clients.get(clientKey(response.via.branch, response.cseq.method))
+    if (!machine) return false
+    machine.receive(response)
+    return true
+  }
+
+  /** Ends all machines without a word; for the shutdown. */
+  clear(): void {
+    for (const machine of [...this.#clients.values()]) machine.terminate()
+    for (const entry of [...this.#servers.values()]) entry.machine.terminate()
+  }
+}
+
+function clientKey(branch: string | undefined, method: string): string {
+  return `${method} ${branch ?? ''}`
+}
+
+/**
+ * The key under which a request, its retransmissions and its ACK or CANCEL are found (§17.2.3). `method` is INVITE for
+ * the look-up of the INVITE that an ACK or a CANCEL means.
+ */
+export function serverKey(request: SipRequest, method: string): string {
+  const { via } = request
+  if (via.hasMagicCookie) return `${method} ${via.host}:${via.port ?? ''} ${via.branch ?? ''}`
+  // A client of RFC 2543 has no unique branch: the identity of the request is spread over its header fields.
+  return [
+    method,
+    request.uri,
+    request.callId,
+    request.cseq.seq,
+    request.fromTag ?? '',
+    // An ACK carries the To tag of the response, its INVITE does not: left out for both.
+    method === 'INVITE' ? '' : (headerParam(request.get('to') ?? '', 'tag') ?? ''),
+    `${via.transport} ${via.host}:${via.port ?? ''} ${via.branch ?? ''}`,
+  ].join(' ')
+}
