@@ -1,0 +1,230 @@
+/** SIP, SIPS and tel URIs (RFC 3261 §19.1, RFC 3966). */
+import { formatHostPort, parseHostPort } from './host.js'
+import { findParam, sameName, type Param } from './params.js'
+
+export interface SipUri {
+  /** Lower case. */
+  readonly scheme: string
+  /** As on the wire, escapes kept (see `unescapeUri`); of a tel URI the number. */
+  readonly user: string | undefined
+  readonly password: string | undefined
+  /** Lower case, IPv6 without brackets; '' unless sip or sips. */
+  readonly host: string
+  readonly port: number | undefined
+  /** In order, spelling and escapes kept; see `uriParam`. */
+  readonly params: readonly Param[]
+  /** What follows `?`, split at `&`. */
+  readonly headers: readonly Param[]
+  /** What follows the colon, for every scheme but sip, sips and tel. */
+  readonly opaque: string | undefined
+}
+
+const none: readonly Param[] = []
+
+/** The scheme in lower case (RFC 3986 §3.1), or undefined if the text doesn't begin with one. */
+export function uriScheme(text: string): string | undefined {
+  if (text.startsWith('sip:')) return 'sip'
+  if (text.startsWith('sips:')) return 'sips'
+  const colon = text.indexOf(':')
+  if (colon === -1) return undefined
+  const scheme = text.slice(0, colon)
+  return /^[A-Za-z][A-Za-z0-9+.-]*$/.test(scheme) ? scheme.toLowerCase() : undefined
+}
+
+/**
+ * Undefined if the text has no scheme, holds characters that no URI may hold, or (sip, sips, tel) breaks its grammar.
+ * More user characters than the grammar has are let through; what would let two parsers see two hosts is not.
+ */
+export function parseUri(text: string): SipUri | undefined {
+  const scheme = uriScheme(text)
+  if (scheme === undefined || hasForbidden(text)) return undefined
+  const rest = text.slice(scheme.length + 1)
+  if (scheme === 'sip' || scheme === 'sips') return parseSip(scheme, rest)
+  if (scheme === 'tel') return parseTel(rest)
+  if (rest === '') return undefined
+  return {
+    scheme,
+    user: undefined,
+    password: undefined,
+    host: '',
+    port: undefined,
+    params: none,
+    headers: none,
+    opaque: rest,
+  }
+}
+
+/** Blanks, controls, `<`, `>` and `"` delimit URIs in messages, so they are never part of one; `%` needs two digits. */
+function hasForbidden(text: string): boolean {
+  return /[\0- <>"\\\x7f]/.test(text) || (text.includes('%') && /%(?![0-9A-Fa-f]{2})/.test(text))
+}
+
+function parseSip(scheme: string, rest: string): SipUri | undefined {
+  // The user part may hold ";", "?" and "=" (RFC 4475 §3.1.1.8), so it is cut off first. An "@" further on has to be
+  // escaped: with it, this parser and another one could find different hosts.
+  const at = rest.indexOf('@')
+  if (at !== -1 && rest.includes('@', at + 1)) return undefined
+  let user: string | undefined
+  let password: string | undefined
+  if (at > 0) {
+    const colon = rest.lastIndexOf(':', at)
+    if (colon === -1) user = rest.slice(0, at)
+    else {
+      const first = rest.indexOf(':')
+      user = rest.slice(0, first)
+      password = rest.slice(first + 1, at)
+      if (user === '') return undefined
+    }
+  }
+  const question = rest.indexOf('?', at + 1)
+  const paramsEnd = question === -1 ? rest.length : question
+  const semicolon = rest.indexOf(';', at + 1)
+  const hostEnd = semicolon === -1 || semicolon > paramsEnd ? paramsEnd : semicolon
+  const hostPort = parseHostPort(rest.slice(at + 1, hostEnd))
+  if (hostPort === undefined) return undefined
+  const params = hostEnd === paramsEnd ? none : split(rest.slice(hostEnd + 1, paramsEnd), ';')
+  const headers = question === -1 ? none : split(rest.slice(question + 1), '&')
+  if (params === undefined || headers === undefined) return undefined
+  return {
+    scheme,
+    user,
+    password,
+    host: hostPort.host,
+    port: hostPort.port,
+    params,
+    headers,
+    opaque: undefined,
+  }
+}
+
+/** RFC 3966 §3: a global number, or a local one made of digits, `*`, `#` and letters A to F. */
+function parseTel(rest: string): SipUri | undefined {
+  const semicolon = rest.indexOf(';')
+  const number = semicolon === -1 ? rest : rest.slice(0, semicolon)
+  if (!/^\+?[0-9A-Fa-f*#().-]*[0-9A-Fa-f*#][0-9A-Fa-f*#().-]*$/.test(number)) return undefined
+  const params = semicolon === -1 ? none : split(rest.slice(semicolon + 1), ';')
+  if (params === undefined) return undefined
+  return {
+    scheme: 'tel',
+    user: number,
+    password: undefined,
+    host: '',
+    port: undefined,
+    params,
+    headers: none,
+    opaque: undefined,
+  }
+}
+
+function split(text: string, separator: string): Param[] | undefined {
+  const parts: Param[] = []
+  for (const part of text.split(separator)) {
+    const equals = part.indexOf('=')
+    const name = equals === -1 ? part : part.slice(0, equals)
+    if (name === '') return undefined
+    parts.push({ name, value: equals === -1 ? undefined : part.slice(equals + 1) })
+  }
+  return parts
+}
+
+/** The text of a URI; `parseUri` reads the same URI from it. */
+export function formatUri(uri: SipUri): string {
+  const { scheme, user, password, headers } = uri
+  if (uri.opaque !== undefined) return `${scheme}:${uri.opaque}`
+  let text = `${scheme}:`
+  if (user !== undefined) text += user
+  if (scheme !== 'tel') {
+    if (password !== undefined) text += `:${password}`
+    if (user !== undefined) text += '@'
+    text += formatHostPort(uri.host, uri.port)
+  }
+  for (const { name, value } of uri.params) text += value === undefined ? `;${name}` : `;${name}=${value}`
+  headers.forEach(({ name, value }, index) => {
+    text += `${index === 0 ? '?' : '&'}${name}${value === undefined ? '' : `=${value}`}`
+  })
+  return text
+}
+
+/** Value of a parameter (lower case name), '' if it has none (`;lr`), undefined if it is not there. */
+export function uriParam(uri: SipUri, name: string): string | undefined {
+  return findParam(uri.params, name)
+}
+
+/** The URI without the parameters of these (lower case) names. */
+export function withoutUriParams(uri: SipUri, names: readonly string[]): SipUri {
+  return { ...uri, params: uri.params.filter((param) => !names.some((name) => sameName(param.name, name))) }
+}
+
+/** `%41` -> `A`. Bytes as latin1 characters; text that is not an escape stays. */
+export function unescapeUri(text: string): string {
+  if (!text.includes('%')) return text
+  return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
+}
+
+/** Escapes what may not stand in a user part (§25.1 user). Expects latin1 text. */
+export function escapeUser(text: string): string {
+  return text.replace(/[^A-Za-z0-9\-_.!~*'()&=+$,;?/]/g, escapeByte)
+}
+
+/** Escapes what may not stand in a parameter's name or value (§25.1 paramchar). Expects latin1 text. */
+export function escapeParam(text: string): string {
+  return text.replace(/[^A-Za-z0-9\-_.!~*'()[\]/:&+$]/g, escapeByte)
+}
+
+function escapeByte(char: string): string {
+  return `%${(char.charCodeAt(0) & 0xff).toString(16).toUpperCase().padStart(2, '0')}`
+}
+
+/** Parameters that tell two URIs apart even when only one of them has it (§19.1.4; maddr and transport included). */
+const decisiveParams = ['user', 'ttl', 'method', 'maddr', 'transport'] as const
+
+/** RFC 3261 §19.1.4 for sip and sips; other schemes are compared as text, tel by its digits (RFC 3966 §4). */
+export function sameUri(a: SipUri, b: SipUri): boolean {
+  if (a.scheme !== b.scheme) return false
+  if (a.opaque !== undefined || b.opaque !== undefined) return a.opaque === b.opaque
+  if (a.scheme === 'tel') return telDigits(a) === telDigits(b) && sameParams(a.params, b.params, true)
+  return (
+    a.host === b.host &&
+    a.port === b.port &&
+    same(a.user, b.user) &&
+    same(a.password, b.password) &&
+    decisiveParams.every((name) => (uriParam(a, name) === undefined) === (uriParam(b, name) === undefined)) &&
+    sameParams(a.params, b.params, false) &&
+    sameHeaders(a.headers, b.headers)
+  )
+}
+
+function telDigits(uri: SipUri): string {
+  return (uri.user ?? '').replace(/[().-]/g, '').toLowerCase()
+}
+
+/** Each parameter that both have is equal; with `all`, both have the same ones. */
+function sameParams(a: readonly Param[], b: readonly Param[], all: boolean): boolean {
+  if (all && a.length !== b.length) return false
+  return a.every(({ name, value }) => {
+    const key = normalize(name).toLowerCase()
+    const other = b.find((param) => normalize(param.name).toLowerCase() === key)
+    if (other === undefined) return !all
+    return normalize(value ?? '').toLowerCase() === normalize(other.value ?? '').toLowerCase()
+  })
+}
+
+function sameHeaders(a: readonly Param[], b: readonly Param[]): boolean {
+  if (a.length !== b.length) return false
+  const line = ({ name, value }: Param) => `${normalize(name).toLowerCase()}=${normalize(value ?? '')}`
+  const lines = new Set(a.map(line))
+  return b.every((header) => lines.has(line(header)))
+}
+
+function same(a: string | undefined, b: string | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && normalize(a) === normalize(b))
+}
+
+/** Escapes of unreserved characters are the characters themselves; those of reserved ones are not (§19.1.4). */
+function normalize(text: string): string {
+  if (!text.includes('%')) return text
+  return text.replace(/%([0-9A-Fa-f]{2})/g, (escape, hex: string) => {
+    const char = String.fromCharCode(parseInt(hex, 16))
+    return /[A-Za-z0-9\-_.!~*'()]/.test(char) ? char : escape.toUpperCase()
+  })
+}

@@ -1,0 +1,82 @@
+/** The Via header (RFC 3261 §20.42, §18.1.1, §18.2.1; RFC 3581). */
+import { isToken, parseNumber, skipBlanks, trimmedSlice } from './chars.js'
+import { formatHostPort, parseHostPort } from './host.js'
+import { findParam, formatParams, parseParams, withParam, type Param } from './params.js'
+
+/** Branches of RFC 3261 elements begin with it (§8.1.1.7). */
+export const magicCookie = 'z9hG4bK'
+
+/** One Via value. Immutable; changed copies come from `with`. */
+export class Via {
+  readonly branch: string | undefined
+  /** Without brackets. */
+  readonly received: string | undefined
+  /** The port the request came from, filled in by the server; undefined if absent or still empty. */
+  readonly rport: number | undefined
+  /** The client asks for the response to come back to its source port (RFC 3581 §3): `;rport` is there. */
+  readonly wantsRport: boolean
+
+  constructor(
+    /** Upper case: UDP, TCP, TLS, WS, WSS, ... */
+    readonly transport: string,
+    /** Lower case, IPv6 without brackets. */
+    readonly host: string,
+    readonly port: number | undefined,
+    readonly params: readonly Param[],
+  ) {
+    this.branch = findParam(params, 'branch')
+    const received = findParam(params, 'received')
+    this.received = received?.startsWith('[') ? received.slice(1, -1) : received
+    const rport = findParam(params, 'rport')
+    this.wantsRport = rport !== undefined
+    this.rport = rport ? parseNumber(rport, 65535) : undefined
+  }
+
+  /** The branch identifies the transaction (§17.2.3). A cookie with nothing behind it does not (RFC 4475 §3.2.1). */
+  get hasMagicCookie(): boolean {
+    return (
+      this.branch !== undefined &&
+      this.branch.length > magicCookie.length &&
+      this.branch.startsWith(magicCookie)
+    )
+  }
+
+  /** The same with one parameter (lower case name) replaced or added. */
+  with(name: string, value: string | undefined): Via {
+    return new Via(this.transport, this.host, this.port, withParam(this.params, name, value))
+  }
+}
+
+/**
+ * Reads one Via value; blanks are allowed around every separator (§25.1: SLASH, COLON, SEMI and EQUAL include LWS).
+ * Undefined if it is malformed or not of SIP/2.0.
+ */
+export function parseVia(text: string): Via | undefined {
+  const first = text.indexOf('/')
+  const second = text.indexOf('/', first + 1)
+  if (first === -1 || second === -1) return undefined
+  if (trimmedSlice(text, 0, first).toUpperCase() !== 'SIP') return undefined
+  if (trimmedSlice(text, first + 1, second) !== '2.0') return undefined
+  const from = skipBlanks(text, second + 1)
+  const space = blankAfter(text, from)
+  if (space === -1) return undefined
+  const transport = text.slice(from, space)
+  if (!isToken(transport)) return undefined
+  const semicolon = text.indexOf(';', space)
+  const end = semicolon === -1 ? text.length : semicolon
+  const sentBy = parseHostPort(trimmedSlice(text, space, end))
+  const params = parseParams(text, end)
+  if (sentBy === undefined || params === undefined) return undefined
+  return new Via(transport.toUpperCase(), sentBy.host, sentBy.port, params)
+}
+
+function blankAfter(text: string, from: number): number {
+  const space = text.indexOf(' ', from)
+  const tab = text.indexOf('\t', from)
+  return space === -1 || (tab !== -1 && tab < space) ? tab : space
+}
+
+/** `SIP/2.0/UDP host:port;branch=...` */
+export function formatVia(via: Via): string {
+  return `SIP/2.0/${via.transport} ${formatHostPort(via.host, via.port)}${formatParams(via.params)}`
+}
