@@ -1,0 +1,297 @@
+/** The SIP application: what happens to a request, in one list. */
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { Logger } from 'pino'
+import type { Config } from '../config.js'
+import type { Store } from '../store/types.js'
+import { createAuthenticator, type Authenticator } from './authenticate.js'
+import * as checks from './checks.js'
+import { connectByProxy } from './calls/proxy.js'
+import { createContext, type Context, type Step, type Verdict } from './context.js'
+import { connectEdge, type Edge, type EdgeAddress, type EdgeRequest } from './edge.js'
+import { hostPort, parseNameAddr } from './header-values.js'
+import { identityHeaders } from './identity.js'
+import { createLocalNames } from './local-names.js'
+import { createNonces } from './nonce.js'
+import { createNonceCounts } from './nonce-counts.js'
+import { readRegister } from './register-request.js'
+import { createRegistrar, type Registrar } from './registrar.js'
+import { dialledNumber, refuseWeakCaller, route } from './routing.js'
+import { parseSipUri, unescape } from './sip-uri.js'
+import { count, createStats, type SipStats } from './stats.js'
+
+export interface SipAppOptions {
+  config: Pick<Config, 'sip' | 'drainTimeout'>
+  store: Pick<Store, 'directory' | 'registrations' | 'settings' | 'ping'>
+  log: Logger
+  /** Whether one of the listeners is reached at that literal address, wildcards included; IPv6 without brackets. */
+  isLocalHost: (host: string, port: number | undefined) => boolean
+  /** Name of this node in the bindings; default: the machine's. */
+  node?: string
+  now?: () => number
+  random?: (bytes: number) => Buffer
+}
+
+export interface SipApp {
+  /** Connects to an edge; call it once per edge. Rejects if the edge refuses or does not answer. */
+  start(edge: EdgeAddress): Promise<void>
+  /** Answers what is running, new requests with 503, then closes; takes `drainTimeout` at most. */
+  stop(): Promise<void>
+  readonly connected: boolean
+  readonly stats: SipStats
+}
+
+/** Key of the store's settings under which all nodes share the secret of their nonces. */
+const NONCE_SECRET = 'sip.nonce_secret'
+const RETRY_AFTER = { 'Retry-After': '5' }
+
+export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
+  const { config, store, log, now = Date.now, random = randomBytes } = options
+  const { sip } = config
+  const stats = createStats()
+  const edges: Edge[] = []
+  const running = new Set<Promise<void>>()
+  let stopping = false
+
+  const names = createLocalNames({
+    domains: sip.domains,
+    edges: () => edges,
+    isLocalHost: options.isLocalHost,
+  })
+  const secret = await store.settings.getOrCreate(NONCE_SECRET, () => random(32).toString('base64'))
+  const authenticator = createAuthenticator({
+    directory: store.directory,
+    nonces: createNonces({
+      secret: Buffer.from(secret, 'base64'),
+      realm: sip.realm,
+      lifetimeSeconds: sip.nonceLifetime,
+      now,
+      random,
+    }),
+    counts: createNonceCounts(),
+    realm: sip.realm,
+    algorithms: sip.authAlgorithms,
+    nonceLifetimeSeconds: sip.nonceLifetime,
+    isLocal: (host, port) => names.isLocal(host, port),
+  })
+  const registrar = createRegistrar({
+    store: store.registrations,
+    policy: sip,
+    batch: sip.registrationBatch,
+    databaseAnswers,
+    log,
+    now,
+  })
+
+  /** The way of a request, first to last. In-dialog requests and CANCEL are the edge's. */
+  const chain: readonly Step[] = [
+    () => (stopping ? { status: 503, headers: RETRY_AFTER } : 'continue'),
+    checks.sanity,
+    checks.scanners,
+    checks.knownMethod,
+    checks.maxForwards(names),
+    checks.ping(names),
+    checks.withinDialog,
+    checks.localDomain(names),
+    checks.extensions,
+    authenticate(authenticator, stats),
+    registerPhone(registrar, names, options.node ?? hostname(), stats),
+    routeByNumber,
+  ]
+
+  async function routeByNumber(context: Context): Promise<Verdict> {
+    const { request, account: caller } = context
+    if (!caller) throw new Error('nobody was authenticated')
+    const weak = refuseWeakCaller(caller, request.source.transport)
+    if (weak) return refuseCall(context, weak)
+    const number = dialledNumber(request.uri)
+    const callee = number === undefined ? undefined : await store.directory.accountByNumber(number)
+    const bindings = callee?.enabled ? await store.directory.bindings(callee.id) : []
+    const way = route(caller, callee, bindings)
+    if ('reply' in way) return refuseCall(context, way.reply)
+    if (request.cancelled) return 'done'
+
+    const outcome = await connectByProxy({
+      request,
+      targets: way.targets,
+      headers: identityHeaders(caller, sip.domains[0] ?? sip.realm, request),
+      ringTimeoutSeconds: sip.ringTimeout,
+      store: store.registrations,
+      log: context.log,
+      now,
+    })
+    const facts = { from: caller.virtualNumber, to: number, targets: way.targets.length, outcome }
+    if (request.method === 'INVITE') {
+      stats.calls[outcome]++
+      context.log.info(facts, 'call')
+    } else context.debug(facts, 'request passed on')
+    return 'done'
+  }
+
+  function refuseCall(context: Context, reply: Exclude<Verdict, string | { drop: string }>): Verdict {
+    const { request, account } = context
+    const facts = { from: account?.virtualNumber, to: dialledNumber(request.uri), status: reply.status }
+    if (request.method === 'INVITE') {
+      stats.calls.failed++
+      context.log.info({ ...facts, outcome: 'failed' }, 'call')
+    } else context.debug(facts, 'request refused')
+    return reply
+  }
+
+  /** Runs the chain. Whatever happens, the request is answered; this never rejects. */
+  async function handle(request: EdgeRequest): Promise<void> {
+    count(
+      stats.requests,
+      (checks.METHODS as readonly string[]).includes(request.method) ? request.method : 'OTHER',
+    )
+    const context = createContext(request, log)
+    try {
+      for (const step of chain) {
+        const verdict = step(context)
+        const settled = verdict instanceof Promise ? await verdict : verdict
+        if (settled === 'continue') continue
+        conclude(context, settled)
+        return
+      }
+    } catch (error) {
+      stats.errors++
+      const status = (await databaseAnswers()) ? 500 : 503
+      context.log.error({ err: error, status }, 'request failed')
+      // An edge that refused to proxy may still want an answer; if it does not, this does no harm.
+      request.reply(status, undefined, RETRY_AFTER)
+    }
+  }
+
+  function conclude(context: Context, verdict: Exclude<Verdict, 'continue'>): void {
+    if (verdict === 'done') return
+    if ('drop' in verdict) {
+      count(stats.drops, verdict.drop)
+      context.request.drop()
+      return
+    }
+    context.debug({ status: verdict.status, reason: verdict.reason }, 'answered')
+    context.request.reply(verdict.status, verdict.reason, verdict.headers)
+  }
+
+  /** Many requests fail at once when the database goes away: they share one question. */
+  let asking: Promise<boolean> | undefined
+  function databaseAnswers(): Promise<boolean> {
+    asking ??= store
+      .ping(1000)
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => (asking = undefined))
+    return asking
+  }
+
+  return {
+    async start(address) {
+      const handler = (request: EdgeRequest) => {
+        const work = handle(request).catch((error: unknown) => log.error({ err: error }, 'answer failed'))
+        running.add(work)
+        void work.finally(() => running.delete(work))
+      }
+      edges.push(await connectEdge({ ...address, log, methods: checks.METHODS, handler }))
+    },
+
+    async stop() {
+      stopping = true
+      const drained = (async () => {
+        while (running.size > 0) await Promise.allSettled(running)
+        await registrar.stop()
+      })()
+      await within(config.drainTimeout * 1000, drained)
+      await Promise.all(edges.map((edge) => edge.close()))
+    },
+
+    get connected() {
+      return edges.length > 0 && edges.every((edge) => edge.connected)
+    },
+
+    get stats() {
+      stats.registrarQueue = registrar.queued
+      return stats
+    },
+  }
+}
+
+/** 401 by the registrar, 407 by the proxy (RFC 3261 §22.2, §22.3). */
+function authenticate(authenticator: Authenticator, stats: SipStats): Step {
+  return async (context) => {
+    const { request } = context
+    const registering = request.method === 'REGISTER'
+    const result = await authenticator.authenticate({
+      method: request.method,
+      uri: request.uri,
+      credentials: request.header(registering ? 'authorization' : 'proxy-authorization'),
+    })
+    switch (result.verdict) {
+      case 'ok':
+        context.account = result.account
+        if (result.nextNonce !== undefined) context.nextNonce = result.nextNonce
+        return 'continue'
+      case 'challenge': {
+        stats.challenges++
+        const name = registering ? 'WWW-Authenticate' : 'Proxy-Authenticate'
+        return { status: registering ? 401 : 407, headers: { [name]: result.challenges } }
+      }
+      case 'malformed':
+        return { status: 400, reason: result.reason }
+      case 'refused':
+        stats.authFailures++
+        context.log.info({ username: result.username, why: result.why }, 'authentication failed')
+        return result.reason === undefined ? { status: 403 } : { status: 403, reason: result.reason }
+    }
+  }
+}
+
+function registerPhone(
+  registrar: Registrar,
+  names: { isLocal(host: string, port: number | null): boolean },
+  node: string,
+  stats: SipStats,
+): Step {
+  return async (context) => {
+    const { request, account } = context
+    if (request.method !== 'REGISTER') return 'continue'
+    if (!account) throw new Error('nobody was authenticated')
+    // §10.3 step 4: the address of record may be the account's username or its number.
+    const to = parseSipUri(parseNameAddr(request.header('to') ?? '')?.uri ?? '')
+    const user = unescape(to?.user ?? '')
+    if (
+      !to ||
+      !names.isLocal(to.host, to.port) ||
+      (user !== account.username && user !== account.virtualNumber)
+    ) {
+      context.log.info(
+        { username: account.username, to: request.header('to') },
+        'registration of another address',
+      )
+      return { status: 403, reason: 'Not Your Address' }
+    }
+    const { address, port, transport } = request.source
+    const read = readRegister(request, { source: hostPort(address, port), transport, node })
+    if ('reply' in read) return read.reply
+
+    const { reply, added, refreshed, removed } = await registrar.register(account.id, read.request)
+    const facts = { username: account.username, number: account.virtualNumber, added, refreshed, removed }
+    stats.registrations.added += added
+    stats.registrations.refreshed += refreshed
+    stats.registrations.removed += removed
+    if (reply.status !== 200) stats.registrations.refused++
+    if (added > 0) context.log.info(facts, 'registered')
+    else if (removed > 0) context.log.info(facts, 'unregistered')
+    else context.debug({ ...facts, status: reply.status }, 'registration')
+    if (reply.status !== 200 || context.nextNonce === undefined) return reply
+    const headers = { ...reply.headers, 'Authentication-Info': `nextnonce="${context.nextNonce}"` }
+    return { ...reply, headers }
+  }
+}
+
+async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise((resolve) => (timer = setTimeout(resolve, milliseconds)))
+  await Promise.race([work, timeout]).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,99 @@
+/** Where a request goes: from the number dialled to the phones that ring. Pure. */
+import type { Registration, SecurityModel, SipAccount, SipTransport } from '../store/types.js'
+import { parseSipUri, unescape, uriScheme, type SipUri } from './sip-uri.js'
+import { warning, type Reply } from './reply.js'
+
+/** A phone to reach. */
+export interface Target {
+  /** The phone's own contact URI, and the flow it registered over (see `targetUri`). */
+  uri: string
+  registration: Registration
+}
+
+/** The virtual number that a Request-URI names, undefined if it names none. */
+export function dialledNumber(uri: string): string | undefined {
+  if (uriScheme(uri) === 'tel') return asNumber(/^tel:([^;]*)/i.exec(uri)?.[1], true)
+  const sip = parseSipUri(uri)
+  // The user part may be a telephone-subscriber with parameters of its own (§19.1.6).
+  return asNumber(sip?.user?.split(';')[0], sip?.params.get('user')?.toLowerCase() === 'phone')
+}
+
+function asNumber(text: string | undefined, telephone: boolean): string | undefined {
+  const decoded = text === undefined ? undefined : unescape(text)
+  // Visual separators carry no meaning (RFC 3966 §5.1.1).
+  const number = telephone ? decoded?.replace(/[-.()]/g, '') : decoded
+  return number !== undefined && /^\+?[0-9]{1,32}$/.test(number) ? number : undefined
+}
+
+export function isSecure(transport: SipTransport): boolean {
+  return transport === 'tls' || transport === 'wss'
+}
+
+/** Whether an account of this model may use this transport for its signalling. */
+export function allowsTransport(model: SecurityModel, transport: SipTransport): boolean {
+  return model === 'standard' || isSecure(transport)
+}
+
+/** The answer to a caller whose own signalling is weaker than its account promises; undefined if all is well. */
+export function refuseWeakCaller(caller: SipAccount, transport: SipTransport): Reply | undefined {
+  if (allowsTransport(caller.securityModel, transport)) return undefined
+  return {
+    status: 488,
+    headers: warning(
+      `The security model ${caller.securityModel} needs TLS or WSS between your phone and the server`,
+    ),
+  }
+}
+
+/** Which phones ring when `caller` dials the number of `callee`, or why none does. */
+export function route(
+  caller: SipAccount,
+  callee: SipAccount | undefined,
+  bindings: readonly Registration[],
+): { targets: readonly Target[] } | { reply: Reply } {
+  if (!callee) return { reply: { status: 404, reason: 'No Such Number' } }
+  if (!callee.enabled) return { reply: { status: 480 } }
+  if (caller.securityModel !== callee.securityModel) {
+    const text = `Security models do not fit: you have ${caller.securityModel}, the called account has ${callee.securityModel}`
+    return { reply: { status: 488, headers: warning(text) } }
+  }
+  const reachable = bindings.filter((binding) => allowsTransport(callee.securityModel, binding.transport))
+  const targets = onePerDevice(reachable).flatMap((registration) => {
+    const uri = targetUri(registration)
+    return uri === undefined ? [] : [{ uri, registration }]
+  })
+  return targets.length > 0 ? { targets } : { reply: { status: 480, reason: 'Not Registered' } }
+}
+
+/** Several flows of one device (RFC 5626 §5.3): only the newest, or the phone would ring twice. Newest first. */
+function onePerDevice(bindings: readonly Registration[]): Registration[] {
+  const seen = new Set<string>()
+  return bindings.filter(({ instance, regId }) => {
+    if (instance === null || regId === null) return true
+    return !seen.has(instance) && seen.add(instance)
+  })
+}
+
+/**
+ * The URI that the embedded engine is told: the contact itself becomes the Request-URI (§16.6 step 2), and the
+ * parameters `flow` and `flow-transport`, which it takes off again, say which connection leads to the phone.
+ */
+export function targetUri({ contact, source, transport }: Registration): string | undefined {
+  const uri = parseSipUri(contact)
+  if (!uri) return undefined
+  // Parameters of that name in the contact would send the call wherever the phone likes.
+  const params = [...uri.params].filter(([name]) => name !== 'flow' && name !== 'flow-transport')
+  params.push(['flow', source], ['flow-transport', transport])
+  // Headers are not allowed in a Request-URI (§19.1.1), and drachtio's proxy command takes no sips: targets.
+  return `sip:${userInfo(uri)}${address(uri)}${params.map(([name, value]) => `;${name}${value === null ? '' : `=${value}`}`).join('')}`
+}
+
+function userInfo({ user, password }: SipUri): string {
+  if (user === null) return ''
+  return password === null ? `${user}@` : `${user}:${password}@`
+}
+
+function address({ host, port }: SipUri): string {
+  const literal = host.includes(':') ? `[${host}]` : host
+  return port === null ? literal : `${literal}:${port}`
+}
