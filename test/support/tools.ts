@@ -1,0 +1,85 @@
+/** The programs of others that the interop suites and the bench drive, and what happens where one is missing. */
+import type { ChildProcess } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { createSocket } from 'node:dgram'
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import path from 'node:path'
+
+/** Directory of the checkout; the compiled file lies in <outDir>/test/support. */
+export const root = path.resolve(import.meta.dirname, '../../..')
+
+const executable = (file: string): boolean => {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The path of a program in PATH, or undefined. */
+export const findTool = (name: string): string | undefined =>
+  (process.env.PATH ?? '')
+    .split(path.delimiter)
+    .map((dir) => path.join(dir, name))
+    .find(executable)
+
+/**
+ * The `skip` option of a tap test that needs `tools` (program names or absolute files): false, or the reason, which
+ * goes to stderr as well, so that a skipped suite is not mistaken for a passed one.
+ * @throws Error with CI=true: there a missing tool is a failure, not a reason to skip.
+ */
+export const skipWithout = (...tools: string[]): string | false => {
+  const missing = tools.filter((tool) =>
+    path.isAbsolute(tool) ? !executable(tool) : findTool(tool) === undefined,
+  )
+  if (missing.length === 0) return false
+  const reason = `not found: ${missing.join(', ')} (Debian: apt-get install sip-tester baresip-core)`
+  if (process.env.CI === 'true') throw new Error(reason)
+  console.error(`SKIPPED, this interop suite did not run: ${reason}`)
+  return reason
+}
+
+/** A loopback port that is free on UDP and TCP now. For tools that can't take port 0 and tell what they got. */
+export const freePort = async (): Promise<number> => {
+  for (;;) {
+    const tcp = createServer().listen(0, '127.0.0.1')
+    await once(tcp, 'listening')
+    const address = tcp.address()
+    const port = typeof address === 'object' && address !== null ? address.port : 0
+    const udp = createSocket('udp4')
+    const free = await new Promise<boolean>((resolve) => {
+      udp.once('error', () => resolve(false)).bind(port, '127.0.0.1', () => resolve(true))
+    })
+    if (free) udp.close()
+    tcp.close()
+    await once(tcp, 'close')
+    if (free) return port
+  }
+}
+
+/**
+ * Waits until `condition` gives a value other than undefined or false.
+ * @param timeout ms; after it the promise rejects with `what`
+ */
+export const until = async <T>(
+  what: string,
+  condition: () => T | undefined | false | Promise<T | undefined | false>,
+  timeout = 10_000,
+): Promise<T> => {
+  const deadline = Date.now() + timeout
+  for (;;) {
+    const value = await condition()
+    if (value !== undefined && value !== false) return value
+    if (Date.now() > deadline) throw new Error(`not within ${timeout} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** Ends a child when this process exits for whatever reason, a test time-out included: none may stay behind. */
+export const endWithUs = (child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void => {
+  const end = (): void => void child.kill(signal)
+  process.once('exit', end)
+  child.once('exit', () => process.off('exit', end))
+}
