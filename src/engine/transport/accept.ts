@@ -1,0 +1,129 @@
+/**
+ * A listener for streams. Every accepted socket passes one gate, whatever is spoken over it later: limits on
+ * connections, and a time by which TLS and WebSocket must have shaken hands.
+ */
+import type http from 'node:http'
+import net from 'node:net'
+import tls from 'node:tls'
+import { formatHostPort } from '../message/host.js'
+import { canonicalHost } from './address.js'
+import type { ConnectionHost } from './connection.js'
+import { ListenError } from './listen-error.js'
+import { StreamConnection } from './stream.js'
+import { serverOptions } from './tls-options.js'
+import type { Listener, ListenerSpec, TlsMaterial } from './transport.js'
+import { createUpgrader, WebSocketConnection } from './websocket.js'
+
+export class StreamListener {
+  /** Accepted sockets that are no SIP connection yet, by peer: TLS and HTTP hand back another object than they got. */
+  private readonly shakingHands = new Map<string, { socket: net.Socket; timer: NodeJS.Timeout }>()
+  private readonly tlsServer: tls.Server | undefined
+  private readonly httpServer: http.Server | undefined
+
+  private constructor(
+    private readonly host: ConnectionHost,
+    readonly listener: Listener,
+    private readonly server: net.Server,
+    material: TlsMaterial | undefined,
+  ) {
+    const { transport } = listener
+    if (transport === 'ws' || transport === 'wss') {
+      this.httpServer = createUpgrader(host, (ws, socket) => {
+        WebSocketConnection.accept(host, listener, ws, socket)
+        this.handsShaken(socket)
+      })
+    }
+    if (material) {
+      // Neither this server nor the HTTP server listens: they are given the sockets that passed the gate.
+      this.tlsServer = tls.createServer(serverOptions(material), (socket) => this.spoken(socket))
+      this.tlsServer.on('tlsClientError', (error, socket) => {
+        host.log.debug(
+          { transport, remote: socket.remoteAddress, reason: error.message },
+          'TLS handshake failed',
+        )
+        socket.destroy()
+      })
+    }
+    server.on('connection', (socket) => this.accepted(socket))
+    server.on('error', (error) => host.log.error({ err: error, transport }, 'error of a listener'))
+  }
+
+  /** Binds; rejects with a ListenError. `material` is there for tls and wss. */
+  static async open(
+    host: ConnectionHost,
+    spec: ListenerSpec,
+    id: number,
+    material: TlsMaterial | undefined,
+  ): Promise<StreamListener> {
+    const server = net.createServer({ noDelay: true })
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) => reject(ListenError.from(spec, error)))
+      // Without ipv6Only a listener on `::` would take the port of one on `0.0.0.0` as well.
+      server.listen({ host: spec.host, port: spec.port, ipv6Only: true, exclusive: true }, resolve)
+    })
+    server.removeAllListeners('error')
+    const bound = server.address() as net.AddressInfo
+    const listener: Listener = {
+      id,
+      transport: spec.transport,
+      family: net.isIPv6(spec.host) ? 6 : 4,
+      host: canonicalHost(bound.address),
+      port: bound.port,
+      ...(spec.advertise && { advertise: spec.advertise }),
+    }
+    return new StreamListener(host, listener, server, material)
+  }
+
+  /** Handshakes from now on use this certificate; connections that exist are not touched. */
+  updateTls(material: TlsMaterial): void {
+    this.tlsServer?.setSecureContext(serverOptions(material))
+  }
+
+  /** Accepts no more. Resolves when the connections it had accepted are closed too, which is the layer's to do. */
+  close(): Promise<void> {
+    for (const { socket } of this.shakingHands.values()) socket.destroy()
+    return new Promise((resolve) => this.server.close(() => resolve()))
+  }
+
+  private accepted(socket: net.Socket): void {
+    const { host } = this
+    const source = canonicalHost(socket.remoteAddress ?? '')
+    if (source === '' || !host.table.admit(source)) {
+      host.log.debug({ transport: this.listener.transport, source }, 'connection refused: too many')
+      socket.destroy()
+      return
+    }
+    const key = peerKey(socket)
+    const timer = setTimeout(() => socket.destroy(), host.limits.connectTimeoutMs)
+    this.shakingHands.set(key, { socket, timer })
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      clearTimeout(timer)
+      if (this.shakingHands.get(key)?.socket === socket) this.shakingHands.delete(key)
+      host.table.release(source)
+    })
+    if (this.tlsServer) this.tlsServer.emit('connection', socket)
+    else this.spoken(socket)
+  }
+
+  /** The plain or decrypted bytes begin. */
+  private spoken(socket: net.Socket): void {
+    socket.on('error', () => undefined)
+    if (this.httpServer) {
+      this.httpServer.emit('connection', socket)
+    } else {
+      StreamConnection.accept(this.host, this.listener, socket)
+      this.handsShaken(socket)
+    }
+  }
+
+  private handsShaken(socket: net.Socket): void {
+    const key = peerKey(socket)
+    clearTimeout(this.shakingHands.get(key)?.timer)
+    this.shakingHands.delete(key)
+  }
+}
+
+function peerKey(socket: net.Socket): string {
+  return formatHostPort(socket.remoteAddress ?? '', socket.remotePort)
+}

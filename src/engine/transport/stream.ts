@@ -1,0 +1,87 @@
+/** SIP over TCP and TLS (RFC 3261 §18.3): messages cut out of a stream of bytes, and its keep-alives. */
+import net from 'node:net'
+import tls from 'node:tls'
+import { StreamFramer } from '../message/stream-framer.js'
+import { acceptedPeer, Connection } from './connection.js'
+import type { ConnectionHost, ConnectOptions, Peer } from './connection.js'
+import { clientOptions } from './tls-options.js'
+import type { Listener } from './transport.js'
+
+/** The answer to a keep-alive (RFC 5626 §4.4.1). */
+const pong = Buffer.from('\r\n')
+
+export class StreamConnection extends Connection {
+  private readonly framer: StreamFramer
+
+  private constructor(
+    host: ConnectionHost,
+    listener: Listener,
+    peer: Peer,
+    private readonly stream: net.Socket,
+  ) {
+    super(host, listener, peer)
+    this.framer = new StreamFramer(host.limits)
+    this.adopt(stream)
+    stream.on('data', (chunk: Buffer) => this.read(chunk))
+  }
+
+  /** For a socket that is connected and, with TLS, has shaken hands. */
+  static accept(host: ConnectionHost, listener: Listener, socket: net.Socket): StreamConnection {
+    const connection = new StreamConnection(host, listener, acceptedPeer(socket), socket)
+    connection.established()
+    return connection
+  }
+
+  /** Begins to connect; whether it works is learned by sending, or from the handlers. */
+  static connect(
+    host: ConnectionHost,
+    listener: Listener,
+    peer: Peer,
+    options: ConnectOptions,
+  ): StreamConnection {
+    const { localAddress } = options
+    const to = {
+      host: peer.address,
+      port: peer.port,
+      noDelay: true,
+      ...(localAddress !== undefined && { localAddress }),
+    }
+    const secure = listener.transport === 'tls'
+    const socket = secure
+      ? tls.connect({ ...to, ...clientOptions(options, peer.serverName) })
+      : net.connect(to)
+    const connection = new StreamConnection(host, listener, peer, socket)
+    connection.startDeadline(host.limits.connectTimeoutMs, 'no connection in time')
+    socket.once(secure ? 'secureConnect' : 'connect', () => connection.established())
+    return connection
+  }
+
+  protected override write(data: Buffer, done?: (error?: Error | null) => void): void {
+    this.stream.write(data, done)
+  }
+
+  protected override sayGoodbye(): void {
+    this.stream.end()
+  }
+
+  protected override giveUp(): void {
+    this.stream.destroy()
+  }
+
+  private read(chunk: Buffer): void {
+    // After our goodbye the peer's bytes are read and thrown away: unread ones would turn it into a reset, and the
+    // last answer might be lost with it.
+    if (!this.open) return
+    const events = this.framer.push(chunk)
+    for (const event of events) {
+      if (event.kind === 'ping') this.send(pong)
+      else if (event.kind === 'close') this.end(new Error(event.reason))
+      else this.host.receiver.deliver(event, this)
+      if (!this.open) return
+    }
+    if (!this.framer.incomplete) this.stopDeadline()
+    else if (events.length > 0 || !this.hasDeadline) {
+      this.startDeadline(this.host.limits.partialMessageTimeoutMs, 'a message was not completed in time')
+    }
+  }
+}

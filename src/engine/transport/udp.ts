@@ -1,0 +1,142 @@
+/** UDP: one socket per listener, and flows that are nothing but a peer's address on it. */
+import dgram from 'node:dgram'
+import { isIPv6 } from 'node:net'
+import { canonicalHost } from './address.js'
+import { reportFailure } from './flow.js'
+import type { SendingFlow, TransportLog } from './flow.js'
+import { ListenError } from './listen-error.js'
+import type { Receiver } from './receive.js'
+import { answerStun, isStun } from './stun.js'
+import type { Listener, ListenerSpec, SendFailure } from './transport.js'
+
+/** Asked of the kernel, which may give less: room for the datagrams that arrive while the process is busy, bytes. */
+const receiveBufferBytes = 4 * 1024 * 1024
+
+/** A datagram shorter than this can only be a keep-alive. */
+const shortestMessageBytes = 4
+
+export class UdpListener {
+  private constructor(
+    readonly socket: dgram.Socket,
+    readonly listener: Listener,
+    readonly receiver: Receiver,
+    readonly log: TransportLog,
+  ) {
+    socket.on('message', (data, from) => this.received(data, from))
+    socket.on('error', (error) => log.error({ err: error, transport: 'udp' }, 'error of a listener'))
+  }
+
+  /** Binds; rejects with a ListenError. */
+  static async open(
+    spec: ListenerSpec,
+    id: number,
+    receiver: Receiver,
+    log: TransportLog,
+  ): Promise<UdpListener> {
+    const family = isIPv6(spec.host) ? 6 : 4
+    const socket = dgram.createSocket({
+      type: family === 6 ? 'udp6' : 'udp4',
+      // Without it a listener on `::` would take the port of one on `0.0.0.0` as well.
+      ipv6Only: family === 6,
+      // Only literal addresses come here: DNS is not asked, and a datagram is sent in the same turn.
+      lookup: (address, _options, done) => done(null, address, family),
+    })
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.once('error', (error) => reject(ListenError.from(spec, error)))
+        socket.bind({ address: spec.host, port: spec.port, exclusive: true }, resolve)
+      })
+    } catch (error) {
+      socket.close()
+      throw error
+    }
+    socket.removeAllListeners('error')
+    try {
+      socket.setRecvBufferSize(receiveBufferBytes)
+    } catch (error) {
+      log.debug({ err: error }, 'the receive buffer keeps its size')
+    }
+    const bound = socket.address()
+    const listener: Listener = {
+      id,
+      transport: 'udp',
+      family,
+      host: canonicalHost(bound.address),
+      port: bound.port,
+      ...(spec.advertise && { advertise: spec.advertise }),
+    }
+    return new UdpListener(socket, listener, receiver, log)
+  }
+
+  flowTo(address: string, port: number): UdpFlow {
+    return new UdpFlow(this, address, port)
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.socket.close(() => resolve()))
+  }
+
+  private received(data: Buffer, from: dgram.RemoteInfo): void {
+    if (isKeepAlive(data)) return
+    // A link-local address is only good for an answer with its zone, so flows keep it as it came.
+    const flow = new UdpFlow(
+      this,
+      from.family === 'IPv4' ? from.address : withoutMapping(from.address),
+      from.port,
+    )
+    if (isStun(data)) {
+      const answer = answerStun(data, canonicalHost(from.address), from.port)
+      if (answer) flow.send(answer)
+    } else {
+      this.receiver.datagram(data, flow)
+    }
+  }
+}
+
+/** Cheaper to make than to look up: compare flows by their remote address and port, not by identity. */
+export class UdpFlow implements SendingFlow {
+  constructor(
+    private readonly udp: UdpListener,
+    readonly remoteAddress: string,
+    readonly remotePort: number,
+  ) {}
+
+  get transport(): 'udp' {
+    return 'udp'
+  }
+
+  get listener(): Listener {
+    return this.udp.listener
+  }
+
+  get open(): boolean {
+    return true
+  }
+
+  send(data: Buffer, onFailure?: SendFailure): void {
+    const { socket, receiver, log } = this.udp
+    receiver.stats.sent++
+    try {
+      // Without a callback Node does less per datagram, and keeps errors to itself.
+      if (!onFailure) socket.send(data, this.remotePort, this.remoteAddress)
+      else {
+        socket.send(data, this.remotePort, this.remoteAddress, (error) => {
+          if (error) reportFailure(onFailure, error, log)
+        })
+      }
+    } catch (error) {
+      reportFailure(onFailure, error instanceof Error ? error : new Error(String(error)), log)
+    }
+  }
+}
+
+/** CRLFs or NULs that phones send to keep a NAT binding open (RFC 5626 §3.5.1 allows them on streams only; many do). */
+function isKeepAlive(data: Buffer): boolean {
+  if (data.length < shortestMessageBytes) return true
+  for (const byte of data) if (byte !== 13 && byte !== 10 && byte !== 0) return false
+  return true
+}
+
+function withoutMapping(address: string): string {
+  return address.startsWith('::ffff:') ? canonicalHost(address) : address
+}
