@@ -1,0 +1,232 @@
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { platform, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import type { ConnectionConfig } from './connection.js'
+import { packagedBinaries } from './embedded/binaries.js'
+import { ensureCluster, superuser } from './embedded/cluster.js'
+import { findRuntime, lastLine, spawnAs } from './embedded/identity.js'
+import type { Runtime } from './embedded/identity.js'
+import { claim, clearTheWay, DataDirInUseError, inUse, readPidFile } from './embedded/postmaster.js'
+import { openServerLog } from './embedded/server-log.js'
+import type { ServerLog } from './embedded/server-log.js'
+import type { StoreLog } from './log.js'
+
+const database = 'privateline'
+
+/** Part of the socket's name; nothing listens on TCP. */
+const port = 5432
+
+/** Longest path of a Unix socket, in bytes. */
+const longestSocketPath = platform() === 'linux' ? 107 : 103
+
+/** Milliseconds between looks at a server that is starting, and before one that died is started again. */
+const pollInterval = 10
+const restartDelay = 1_000
+
+/** How often a start is tried that another start on the same directory got in the way of. */
+const attempts = 5
+
+/** A small server for one program. What makes commits durable stays at PostgreSQL's defaults. */
+const settings: Record<string, string> = {
+  listen_addresses: '',
+  unix_socket_permissions: '0700',
+  max_connections: '40',
+  shared_buffers: '64MB',
+  autovacuum_max_workers: '2',
+  jit: 'off',
+  // Broken constraints and the like are answers to our program: they are told in short, without people's data.
+  log_min_error_statement: 'panic',
+  log_error_verbosity: 'terse',
+  log_checkpoints: 'off',
+}
+
+export interface EmbeddedDatabase {
+  connection: ConnectionConfig
+  /** The postmaster's process id. */
+  pid(): number
+  /** Ends all connections, writes everything out and waits until the server has gone. */
+  stop(): Promise<void>
+}
+
+export interface EmbeddedOptions {
+  dataDir: string
+  log: StoreLog
+  /** Settings of PostgreSQL beside or instead of ours; for tests, which can do without durability. */
+  settings?: Record<string, string>
+  /** The program `unshare`, or another that stands for it. */
+  unshare?: string
+}
+
+interface Server {
+  child: ChildProcess
+  /** Holds the cluster, see postmaster.ts. */
+  owner: pg.Client
+}
+
+/**
+ * Starts a PostgreSQL of our own in `<dataDir>/postgres`, made at the first start, reached by a Unix socket only. It
+ * lives in a session of its own, so a Ctrl-C in the terminal leaves it to us to stop it last. Should it die it is
+ * started again. Rejects with one line that names the setting to change.
+ */
+export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
+  const { log } = options
+  const dataDir = resolve(options.dataDir)
+  const cluster = join(dataDir, 'postgres')
+  await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    throw new Error(`DATA_DIR: ${dataDir} can't be made (${error.code})`, { cause: error })
+  })
+  const runtime = await findRuntime(await packagedBinaries(), dataDir, cluster, options.unshare)
+  await ensureCluster(cluster, runtime)
+  await clearTheWay(cluster, dataDir, runtime, log)
+  const socket = await makeSocketDirectory(dataDir, runtime)
+  const serverLog = await openServerLog(join(dataDir, 'postgres.log'))
+
+  let stopping = false
+  let server: Server
+  try {
+    server = await start()
+    await createDatabase(server.owner)
+  } catch (error) {
+    await cleanUp()
+    throw error
+  }
+  watch(server)
+  log.debug({ pid: server.child.pid, cluster }, 'embedded database started')
+
+  async function start(): Promise<Server> {
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+      await clearTheWay(cluster, dataDir, runtime, log)
+      const started = await launch(cluster, socket.path, runtime, serverLog, options.settings)
+      if (started) return started
+    }
+    throw inUse(dataDir)
+  }
+
+  function watch({ child, owner }: Server): void {
+    child.once('exit', (code, signal) => {
+      if (stopping) return
+      log.error({ code, signal }, 'the embedded database ended unexpectedly; starting it again')
+      void restart()
+    })
+    // One crashed backend makes PostgreSQL close all connections, ours with the lock too.
+    owner.once('end', () => void reclaim())
+  }
+
+  async function restart(): Promise<void> {
+    while (!stopping) {
+      try {
+        server = await start()
+        if (stopping) server.child.kill('SIGINT')
+        else watch(server)
+        return
+      } catch (error) {
+        log.error({ err: error }, 'the embedded database could not be started again')
+        if (error instanceof DataDirInUseError) return
+        await sleep(restartDelay, undefined, { ref: false })
+      }
+    }
+  }
+
+  async function reclaim(): Promise<void> {
+    const { child } = server
+    while (!stopping && child.exitCode === null && child.signalCode === null) {
+      const owner = await claim(socket.path, port).catch(() => undefined)
+      if (owner) {
+        server.owner = owner
+        owner.once('end', () => void reclaim())
+        return
+      }
+      await sleep(restartDelay, undefined, { ref: false })
+    }
+  }
+
+  async function cleanUp(): Promise<void> {
+    await serverLog.close()
+    if (socket.temporary) await rm(socket.path, { recursive: true, force: true })
+  }
+
+  return {
+    connection: { host: socket.path, port, user: superuser, database },
+    pid: () => server.child.pid as number,
+    async stop() {
+      if (stopping) return
+      stopping = true
+      const { child } = server
+      if (child.exitCode === null && child.signalCode === null) {
+        child.ref()
+        const ended = once(child, 'exit')
+        child.kill('SIGINT') // PostgreSQL's fast shutdown.
+        await ended
+      }
+      await server.owner.end().catch(() => {})
+      await cleanUp()
+    },
+  }
+}
+
+/**
+ * Starts the postmaster and takes the cluster. Resolves to undefined if another start on the same cluster got in the
+ * way; rejects with PostgreSQL's reason if it doesn't start.
+ */
+async function launch(
+  cluster: string,
+  socketDir: string,
+  runtime: Runtime,
+  serverLog: ServerLog,
+  extra: Record<string, string> = {},
+): Promise<Server | undefined> {
+  await serverLog.mark()
+  const all = { ...settings, unix_socket_directories: `"${socketDir.replaceAll('"', '""')}"`, ...extra }
+  const args = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const output = serverLog.handle.fd
+  const child = spawnAs(
+    runtime.identity,
+    runtime.binaries.postgres,
+    ['-D', cluster, '-p', String(port), ...args],
+    {
+      detached: true,
+      stdio: ['ignore', output, output],
+    },
+  )
+  child.unref()
+  let failure: Error | undefined
+  child.on('error', (error) => (failure = error))
+  while (failure === undefined && child.exitCode === null && child.signalCode === null) {
+    const running = await readPidFile(cluster)
+    const owner =
+      running?.pid === child.pid ? await claim(socketDir, port).catch(() => 'not yet' as const) : 'not yet'
+    if (owner === undefined) return undefined
+    if (owner !== 'not yet') return { child, owner }
+    await sleep(pollInterval)
+  }
+  const said = await serverLog.sinceMark()
+  if (/lock file .* already exists/.test(said)) return undefined
+  const fatal = said.split('\n').findLast((line) => line.includes('FATAL:'))
+  const reason = fatal?.replace(/^.*FATAL:\s*/, '') ?? lastLine(said) ?? failure?.message ?? 'no reason given'
+  throw new Error(`the embedded database does not start: ${reason} (see postgres.log in DATA_DIR)`)
+}
+
+async function createDatabase(owner: pg.Client): Promise<void> {
+  const { rowCount } = await owner.query('select from pg_database where datname = $1', [database])
+  if (rowCount === 0) await owner.query(`create database ${pg.escapeIdentifier(database)}`)
+}
+
+/** A directory for the socket that only we can enter, beside the data if its path is short enough. */
+async function makeSocketDirectory(
+  dataDir: string,
+  { identity: { user } }: Runtime,
+): Promise<{ path: string; temporary: boolean }> {
+  const usual = join(dataDir, 'postgres-socket')
+  const fits = (directory: string) =>
+    Buffer.byteLength(join(directory, `.s.PGSQL.${port}.lock`)) <= longestSocketPath
+  const temporary = !fits(usual)
+  const base = join(tmpdir(), 'privateline-')
+  const path = temporary ? await mkdtemp(fits(`${base}XXXXXX`) ? base : '/tmp/privateline-') : usual
+  await mkdir(path, { recursive: true, mode: 0o700 })
+  if (user) await chown(path, user.uid, user.gid)
+  return { path, temporary }
+}

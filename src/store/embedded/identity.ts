@@ -1,0 +1,156 @@
+import { execFile, spawn } from 'node:child_process'
+import type { ChildProcess, SpawnOptions } from 'node:child_process'
+import { chown, cp, lchown, readdir, readFile, stat } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { binariesIn, otherwise } from './binaries.js'
+import type { Binaries } from './binaries.js'
+
+/** As whom PostgreSQL runs, which refuses to be root, and how that is brought about. */
+export interface Identity {
+  /** What stands before the program. */
+  prefix: readonly string[]
+  /** Another user than our own. */
+  user?: { uid: number; gid: number }
+}
+
+/** How PostgreSQL is run: its programs, the identity and the version. */
+export interface Runtime {
+  binaries: Binaries
+  identity: Identity
+  major: number
+}
+
+/** Nothing of our own environment reaches PostgreSQL: its PG… and locale variables would change what it does. */
+const environment = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  LC_ALL: 'C',
+  TZ: 'UTC',
+}
+
+/** Users that PostgreSQL may be run as where root can't take another identity for itself. */
+const ordinaryUsers = ['privateline', 'postgres', 'nobody']
+
+export function spawnAs(
+  identity: Identity,
+  program: string,
+  args: string[],
+  options: SpawnOptions,
+): ChildProcess {
+  const [file, ...rest] = [...identity.prefix, program, ...args] as [string, ...string[]]
+  return spawn(file, rest, { cwd: '/', env: environment, ...identity.user, ...options })
+}
+
+/** Runs a program to its end; rejects with the last line that it wrote. */
+export async function runAs(identity: Identity, program: string, args: string[]): Promise<string> {
+  const [file, ...rest] = [...identity.prefix, program, ...args] as [string, ...string[]]
+  return new Promise((resolve, reject) => {
+    execFile(file, rest, { cwd: '/', env: environment, ...identity.user }, (error, stdout, stderr) => {
+      if (!error) return resolve(stdout)
+      reject(new Error(lastLine(stderr) ?? error.message, { cause: error }))
+    })
+  })
+}
+
+export const lastLine = (text: string): string | undefined =>
+  text.trim().split('\n').pop()?.trim() || undefined
+
+/**
+ * Finds out as whom PostgreSQL can run here, with its data in `cluster` below `dataDir`. Rejects with one line that
+ * says what to do. `unshare`: the program of that name.
+ */
+export async function findRuntime(
+  binaries: Binaries,
+  dataDir: string,
+  cluster: string,
+  unshare = 'unshare',
+): Promise<Runtime> {
+  if (currentUid() !== 0) return { ...(await tryOut(binaries, { prefix: [] })), binaries }
+  const owner = await stat(cluster).catch(() => undefined)
+  // Made under another user before: it stays with that user.
+  if (owner && owner.uid !== 0) return asUser(binaries, dataDir, owner.uid, owner.gid)
+  // A user namespace of its own: the program sees another user id, while its files stay root's.
+  const namespace: Identity = { prefix: [unshare, '--user'] }
+  const permitted = await runAs(namespace, 'true', []).then(
+    () => true,
+    () => false,
+  )
+  if (permitted) return { ...(await tryOut(binaries, namespace)), binaries }
+
+  const user = await findUser()
+  if (!user) {
+    throw new Error(
+      `the embedded database can't run as root, and neither \`unshare --user\` is permitted nor is there a user ` +
+        `${ordinaryUsers.join(', ')}: run Privateline as another user than root, ${otherwise}`,
+    )
+  }
+  const runtime = await asUser(binaries, dataDir, user.uid, user.gid)
+  if (owner) await giveTo(cluster, user)
+  return runtime
+}
+
+async function asUser(binaries: Binaries, dataDir: string, uid: number, gid: number): Promise<Runtime> {
+  const identity: Identity = { prefix: [], user: { uid, gid } }
+  await runAs(identity, 'sh', ['-c', 'cd "$0"', dataDir]).catch(() => {
+    throw new Error(
+      `DATA_DIR: the embedded database can't run as root, and user ${uid}, as whom it would, can't enter ${dataDir}: ` +
+        `choose another directory, run Privateline as another user than root, ${otherwise}`,
+    )
+  })
+  // The programs may stand where only root can go, such as below /root: then a copy stands beside the data.
+  const reachable = await runAs(identity, 'test', ['-x', binaries.postgres]).then(
+    () => true,
+    () => false,
+  )
+  const usable = reachable ? binaries : binariesIn(join(dataDir, 'postgres-programs'))
+  if (!reachable) await cp(binaries.root, usable.root, { recursive: true, verbatimSymlinks: true })
+  return { ...(await tryOut(usable, identity)), binaries: usable }
+}
+
+/** Loader errors (another C library, a missing one) show up here. */
+async function tryOut(
+  binaries: Binaries,
+  identity: Identity,
+): Promise<{ identity: Identity; major: number }> {
+  const version = await runAs(identity, binaries.postgres, ['--version']).catch((error: Error) => {
+    throw new Error(
+      `the embedded database can't run on this system (${error.message}): ` +
+        `it needs glibc and the libraries of a usual Linux or macOS; install what is missing, ${otherwise}`,
+      { cause: error },
+    )
+  })
+  return { identity, major: Number(/(\d+)/.exec(version)?.[1]) }
+}
+
+function currentUid(): number | undefined {
+  try {
+    return userInfo().uid
+  } catch {
+    return undefined // A user id without an entry in the list of users; root has one.
+  }
+}
+
+async function findUser(): Promise<{ uid: number; gid: number } | undefined> {
+  const lines = (await readFile('/etc/passwd', 'utf8').catch(() => ''))
+    .split('\n')
+    .map((line) => line.split(':'))
+  for (const name of ordinaryUsers) {
+    const line = lines.find(([user]) => user === name)
+    if (line) return { uid: Number(line[2]), gid: Number(line[3]) }
+  }
+  return undefined
+}
+
+/** Gives a directory that we made, and all in it, to the user as whom PostgreSQL runs. */
+export async function giveTo(
+  directory: string,
+  user: { uid: number; gid: number } | undefined,
+): Promise<void> {
+  if (!user) return
+  await chown(directory, user.uid, user.gid)
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name)
+    if (entry.isDirectory()) await giveTo(path, user)
+    else await lchown(path, user.uid, user.gid)
+  }
+}

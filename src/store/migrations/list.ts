@@ -1,0 +1,18 @@
+import type { Knex } from 'knex'
+import * as groupsAndAccounts from './0001-groups-and-accounts.js'
+import * as registrations from './0002-registrations.js'
+import * as administration from './0003-administration.js'
+
+export interface NamedMigration extends Knex.Migration {
+  name: string
+}
+
+/**
+ * Every migration in the order in which it is applied. Append only: one that has shipped is never edited, renamed or
+ * moved, since databases remember it by its name.
+ */
+export const migrations: readonly NamedMigration[] = [
+  { name: '0001-groups-and-accounts', ...groupsAndAccounts },
+  { name: '0002-registrations', ...registrations },
+  { name: '0003-administration', ...administration },
+]

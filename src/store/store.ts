@@ -1,0 +1,87 @@
+import { createAccessStore } from './access-store.js'
+import { createAccountStore } from './account-store.js'
+import { createAdminStore } from './admin-store.js'
+import { openChangeFeed } from './change-feed.js'
+import { clientConfig, openConnections } from './connection.js'
+import type { ConnectionConfig } from './connection.js'
+import { createDirectory } from './directory.js'
+import { createGroupStore } from './group-store.js'
+import type { StoreLog } from './log.js'
+import { migrate } from './migrate.js'
+import { createRegistrationStore } from './registration-store.js'
+import { createRegistrationWriter } from './registration-writer.js'
+import { createSettingsStore } from './settings-store.js'
+import type { Store } from './types.js'
+
+export interface StoreOptions {
+  /** DATABASE_URL, or what startEmbeddedDatabase gave. It has to be a direct connection: LISTEN needs a session. */
+  connection: string | ConnectionConfig
+  /** Name of this node, as it shows up in the database's list of connections. */
+  node: string
+  log: StoreLog
+  /** Most connections besides the one that listens. */
+  poolSize?: number
+  /** Milliseconds since the epoch. */
+  now?: () => number
+}
+
+/**
+ * Connects, migrates and opens the store. Rejects with DatabaseTooNewError if a newer version wrote the database, or
+ * with what the driver says if it can't be reached.
+ */
+export async function openStore({
+  connection,
+  node,
+  log,
+  poolSize = 10,
+  now = Date.now,
+}: StoreOptions): Promise<Store> {
+  const config = clientConfig(connection, node)
+  const connections = openConnections(config, poolSize, log)
+  const { knex, pipeline } = connections
+  try {
+    await migrate(knex, config)
+    const feed = await openChangeFeed(knex, config, log)
+    const directory = createDirectory(pipeline, feed, now)
+    return {
+      groups: createGroupStore(knex, feed),
+      accounts: createAccountStore(knex, feed),
+      directory,
+      registrations: {
+        ...createRegistrationStore(knex, feed, now),
+        ...createRegistrationWriter(pipeline, feed, directory, now),
+      },
+      admins: { ...createAdminStore(knex), ...createAccessStore(knex, now) },
+      settings: createSettingsStore(knex),
+
+      onChange: (listener) =>
+        feed.onChange((change) => {
+          if (change === 'everything') listener(change)
+          else if (change.kind === 'accounts') listener({ accountIds: change.ids })
+        }),
+
+      async ping(timeoutMs) {
+        let timer: NodeJS.Timeout | undefined
+        const late = new Promise<never>((_, reject) => {
+          timer = setTimeout(
+            () => reject(new Error(`the database did not answer in ${timeoutMs} ms`)),
+            timeoutMs,
+          )
+        })
+        try {
+          await Promise.race([pipeline.query('select 1'), late])
+        } finally {
+          clearTimeout(timer)
+        }
+      },
+
+      async close() {
+        await feed.close()
+        await connections.close()
+      },
+    }
+  } catch (error) {
+    await connections.close()
+    throw error
+  }
+}
