@@ -26,7 +26,7 @@ export interface Config {
   /** Absent: the embedded database in dataDir. */
   databaseUrl?: string
   sip: {
-    /** Served domains, lower case, IPv6 in brackets; the first is shown to phones. */
+    /** Served domains, lower case, IPv6 without brackets; the first is shown to phones. */
     domains: string[]
     realm: string
     realmForce: boolean

@@ -56,22 +56,24 @@ export function formatHostPort(address: HostPort): string {
   return `${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`
 }
 
-const addressHelp = 'host:port, such as 0.0.0.0:5060 or [::1]:5060 (port 0: any free one)'
+const portHelp = '(port 0: any free one)'
 
-/** One address to listen on. */
+/** One address to listen on; a host name is looked up when listening. */
 export function address(text: string): HostPort {
   const parsed = hostPort(text)
-  if (!parsed) throw new NotAllowed(addressHelp)
+  if (!parsed) throw new NotAllowed(`host:port, such as 127.0.0.1:8080 or [::1]:8080 ${portHelp}`)
   return parsed
 }
 
-/** Addresses to listen on: none if the text is `off`. */
+/** Literal addresses to listen on: none if the text is `off`. The SIP engine binds addresses, never names. */
 export function addresses(text: string): HostPort[] {
   if (text.toLowerCase() === 'off') return []
   const parsed = items(text).map(hostPort)
-  const good = parsed.filter((entry) => entry !== undefined)
+  const good = parsed.filter((entry): entry is HostPort => entry !== undefined && isIP(entry.host) !== 0)
   if (good.length === 0 || good.length < parsed.length) {
-    throw new NotAllowed(`${addressHelp}, several separated by commas, or off`)
+    throw new NotAllowed(
+      `IP address:port, such as 0.0.0.0:5060 or [::]:5060 ${portHelp}, several separated by commas, or off`,
+    )
   }
   return good
 }
@@ -119,14 +121,14 @@ export function someOf<const T extends string>(words: readonly T[]): (text: stri
   }
 }
 
-/** Domains in lower case, IPv6 addresses in brackets: as they stand in a SIP URI (RFC 3261 §19.1.1). */
+/** Domains in lower case, each once; IPv6 without brackets. */
 export function domains(text: string): string[] {
   const parsed = items(text).map((item) => host(item.toLowerCase()))
   const good = parsed.filter((name) => name !== undefined)
   if (good.length === 0 || good.length < parsed.length) {
     throw new NotAllowed('host names or IP addresses, separated by commas, without a port')
   }
-  return [...new Set(good.map((name) => (isIPv6(name) ? `[${name}]` : name)))]
+  return [...new Set(good)]
 }
 
 /** A setting that may be left empty. */

@@ -78,19 +78,19 @@ t.test('listeners: several, IPv6, port 0 and off', async (t) => {
     SIP_UDP: '127.0.0.1:0, [::1]:0',
     SIP_TCP: 'off',
     SIP_TLS: 'OFF',
-    SIP_WS: 'localhost:8088',
+    SIP_WS: '127.0.0.1:8088',
     SIP_WSS: 'off',
   })
   t.same(config.sip.listeners, [
     { transport: 'udp', host: '127.0.0.1', port: 0 },
     { transport: 'udp', host: '::1', port: 0 },
-    { transport: 'ws', host: 'localhost', port: 8088 },
+    { transport: 'ws', host: '127.0.0.1', port: 8088 },
   ])
 })
 
-t.test('domains are lower case, each once, IPv6 in brackets', async (t) => {
+t.test('domains are lower case, each once, IPv6 without brackets', async (t) => {
   const config = loadConfig({ SIP_DOMAIN: 'Sip.Example.ORG, 192.0.2.1,[2001:DB8::1], sip.example.org' })
-  t.same(config.sip.domains, ['sip.example.org', '192.0.2.1', '[2001:db8::1]'])
+  t.same(config.sip.domains, ['sip.example.org', '192.0.2.1', '2001:db8::1'])
 })
 
 t.test('a wrong value is named with what was given and what is allowed', async (t) => {
@@ -99,11 +99,12 @@ t.test('a wrong value is named with what was given and what is allowed', async (
     [{ SIP_MAX_CONTACTS: '0' }, /^SIP_MAX_CONTACTS: "0" /],
     [{ SIP_RING_TIMEOUT: '1e3' }, /^SIP_RING_TIMEOUT: "1e3" /],
     [{ SIP_RING_TIMEOUT: '-1' }, /^SIP_RING_TIMEOUT: "-1" /],
-    [{ SIP_UDP: '5060' }, /^SIP_UDP: "5060" .* host:port, .* or off$/],
+    [{ SIP_UDP: '5060' }, /^SIP_UDP: "5060" .* IP address:port, .* or off$/],
     [{ SIP_UDP: '0.0.0.0:65536' }, /^SIP_UDP: /],
     [{ SIP_UDP: '::1:5060' }, /^SIP_UDP: /],
     [{ SIP_UDP: '300.1.1.1:5060' }, /^SIP_UDP: /],
     [{ SIP_UDP: '127.0.0.1:5060,off' }, /^SIP_UDP: /],
+    [{ SIP_UDP: 'localhost:5060' }, /^SIP_UDP: /],
     [{ SIP_UDP: ',' }, /^SIP_UDP: /],
     [{ HTTP_LISTEN: 'off' }, /^HTTP_LISTEN: "off" .* host:port/],
     [{ SIP_DOMAIN: 'example.org:5060' }, /^SIP_DOMAIN: .* without a port$/],
