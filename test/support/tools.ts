@@ -1,6 +1,6 @@
 /** The programs of others that the interop suites and the bench drive, and what happens where one is missing. */
 import type { ChildProcess } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
@@ -26,13 +26,13 @@ export const findTool = (name: string): string | undefined =>
     .find(executable)
 
 /**
- * The `skip` option of a tap test that needs `tools` (program names or absolute files): false, or the reason, which
+ * The `skip` option of a tap test that needs `tools` (program names, or absolute paths of files): false, or the reason, which
  * goes to stderr as well, so that a skipped suite is not mistaken for a passed one.
  * @throws Error with CI=true: there a missing tool is a failure, not a reason to skip.
  */
 export const skipWithout = (...tools: string[]): string | false => {
   const missing = tools.filter((tool) =>
-    path.isAbsolute(tool) ? !executable(tool) : findTool(tool) === undefined,
+    path.isAbsolute(tool) ? !existsSync(tool) : findTool(tool) === undefined,
   )
   if (missing.length === 0) return false
   const reason = `not found: ${missing.join(', ')} (Debian: apt-get install sip-tester baresip-core)`
