@@ -266,7 +266,7 @@ class SrfEdgeRequest implements EdgeRequest {
       key = Object.keys(headers).find((candidate) => candidate.toLowerCase() === wanted)
     }
     const value = key === undefined ? undefined : headers[key]
-    return value?.includes('\n') ? value.replace(/\s*\r?\n\s+/g, ' ').trim() : value?.trim()
+    return value?.includes('\n') ? value.replace(/\r?\n[ \t]+/g, ' ').trim() : value?.trim()
   }
 
   headerValues(name: string): string[] {

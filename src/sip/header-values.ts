@@ -36,16 +36,30 @@ export function tokens(text: string | undefined): Set<string> {
   return new Set(text === undefined ? [] : splitValues(text).map((token) => token.toLowerCase()))
 }
 
-const DISPLAY_AND_URI = /^\s*(?:"(?:[^"\\]|\\.)*"|[^<"]*)\s*<\s*([^<>]*?)\s*>/
+// All of these are sticky or anchored and free of nested repetition: headers are long as an attacker likes.
+const QUOTED_STRING = /\s*"(?:[^"\\]|\\.)*"\s*/y
+const BARE_URI = /\s*([^\s;,<>"]+)/y
 const PARAMETER = /\s*;\s*([^\s;="<>,]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;",]*)))?/y
 
 /** Undefined if the value does not follow the grammar. */
 export function parseNameAddr(text: string): NameAddr | undefined {
-  const bracketed = DISPLAY_AND_URI.exec(text)
-  // Without brackets all parameters are the header's, not the URI's (§20.10).
-  const uri = bracketed ? bracketed[1] : /^\s*([^\s;,<>"]+)/.exec(text)?.[1]
-  if (uri === undefined || uri === '') return undefined
-  const params = parseParams(text, bracketed ? bracketed[0].length : text.indexOf(uri) + uri.length)
+  QUOTED_STRING.lastIndex = 0
+  const afterName = QUOTED_STRING.test(text) ? QUOTED_STRING.lastIndex : 0
+  const open = text.indexOf('<', afterName)
+  if (open < 0) {
+    // Without brackets all parameters are the header's, not the URI's (§20.10).
+    BARE_URI.lastIndex = afterName
+    const bare = afterName === 0 ? BARE_URI.exec(text)?.[1] : undefined
+    return bare === undefined ? undefined : nameAddr(bare, text, BARE_URI.lastIndex)
+  }
+  const between = text.slice(afterName, open)
+  const close = text.indexOf('>', open)
+  if (close < 0 || (afterName > 0 ? between !== '' : between.includes('"'))) return undefined
+  return nameAddr(text.slice(open + 1, close).trim(), text, close + 1)
+}
+
+function nameAddr(uri: string, text: string, end: number): NameAddr | undefined {
+  const params = uri === '' || uri.includes('<') ? undefined : parseParams(text, end)
   return params && { uri, params }
 }
 

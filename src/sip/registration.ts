@@ -81,12 +81,12 @@ function isTooBrief({ expires }: RequestedContact, policy: RegistrationPolicy): 
 
 /**
  * Whether the contact takes the place of the binding. A device with instance and reg-id is recognised by these
- * whatever its address is now (RFC 5626 §6); two flows of one device are two bindings even with equal URIs.
+ * whatever its address is now (RFC 5626 §6), and its other flows are left alone; all others by their URI.
  */
 function isSameDevice(binding: Binding, contact: RequestedContact): boolean {
-  if (contact.regId !== null && binding.regId !== null)
-    return contact.instance === binding.instance && contact.regId === binding.regId
   if (binding.contact === contact.contact) return true
+  if (binding.regId !== null && contact.regId !== null)
+    return binding.instance === contact.instance && binding.regId === contact.regId
   const uri = parseSipUri(binding.contact)
   return uri !== undefined && sameUri(uri, contact.uri)
 }
