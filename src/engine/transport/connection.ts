@@ -203,6 +203,7 @@ export abstract class Connection implements SendingFlow {
     }
   }
 
+  /** The turn is over: what was put together goes out. */
   uncork(): void {
     if (!this.corked) return
     this.corked = false
