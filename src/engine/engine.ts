@@ -12,7 +12,8 @@ import { RecordRouting, bracketed } from './proxy/record-route.js'
 import { TransactionTable } from './transaction/table.js'
 import { TimerWheel, defaultTiming, type Scheduler, type Timing } from './transaction/timers.js'
 import type { TransactionEnvironment } from './transaction/transaction.js'
-import { createTransportLayer, type TransportLog } from './transport/layer.js'
+import type { TransportLog } from './transport/flow.js'
+import { createTransportLayer } from './transport/layer.js'
 import type {
   Listener,
   ListenerSpec,

@@ -53,7 +53,7 @@ export async function startEngine(
     workerData: options,
     resourceLimits: { maxYoungGenerationSizeMb: nurseryMb },
   })
-  const waiting = new Map<number, (answer: WorkerMessage) => void>()
+  const waiting = new Map<number, (answer: WorkerMessage | undefined) => void>()
   let lastId = 0
   let stopping = false
   let failure = new Error('the engine thread ended')
@@ -63,8 +63,7 @@ export async function startEngine(
   ): Promise<Answer | undefined> =>
     new Promise((resolve) => {
       const id = ++lastId
-      waiting.set(id, (answer) => resolve(answer as Answer))
-      worker.once('exit', () => resolve(undefined))
+      waiting.set(id, (answer) => resolve(answer as Answer | undefined))
       worker.postMessage(make(id))
     })
 
@@ -89,6 +88,7 @@ export async function startEngine(
     })
     worker.on('exit', () => {
       reject(failure)
+      for (const give of waiting.values()) give(undefined)
       if (!stopping) onDeath(failure)
     })
   })

@@ -58,7 +58,6 @@ export class TimerWheel implements Scheduler {
     if (this.#interval === undefined) {
       this.#lastTick = Math.floor(this.now() / tickMs)
       this.#interval = setInterval(() => this.#advance(), tickMs)
-      this.#interval.unref()
     }
     const due = Math.max(this.#lastTick + 1, Math.ceil((this.now() + delayMs) / tickMs))
     const bucket = this.#buckets.get(due)
