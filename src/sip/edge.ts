@@ -142,6 +142,7 @@ export async function connectEdge(options: EdgeOptions): Promise<Edge> {
     },
     async close() {
       closed = true
+      connected = false
       // srf.disconnect() throws without a connection, and leaves its timer.
       const { wp, mapServer } = client()
       wp.closing = true

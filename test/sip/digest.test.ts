@@ -37,7 +37,8 @@ t.test('the responses of the examples in the RFCs are computed', async (t) => {
   )
 })
 
-const COMPLETE = 'username="u", realm="r", nonce="n", uri="sip:h", response="ABCDEF", algorithm=SHA-256, cnonce="c", qop=auth, nc=0000000a'
+const COMPLETE =
+  'username="u", realm="r", nonce="n", uri="sip:h", response="ABCDEF", algorithm=SHA-256, cnonce="c", qop=auth, nc=0000000a'
 
 t.test('credentials are read in any order, quoted or not', async (t) => {
   const expected = {
@@ -55,12 +56,16 @@ t.test('credentials are read in any order, quoted or not', async (t) => {
   t.strictSame(parseCredentials(shuffled), [expected])
 })
 
-t.test('escaped characters in username and realm are resolved, commas and quotes in them do no harm', async (t) => {
-  const [one] = parseCredentials('Digest username="a\\"b,c=\\\\", realm="r", nonce="n", uri="u", response="r"') ?? []
-  t.equal(one?.username, 'a"b,c=\\')
-  t.equal(one?.algorithm, 'MD5', 'no algorithm means MD5')
-  t.equal(one?.qop, undefined)
-})
+t.test(
+  'escaped characters in username and realm are resolved, commas and quotes in them do no harm',
+  async (t) => {
+    const [one] =
+      parseCredentials('Digest username="a\\"b,c=\\\\", realm="r", nonce="n", uri="u", response="r"') ?? []
+    t.equal(one?.username, 'a"b,c=\\')
+    t.equal(one?.algorithm, 'MD5', 'no algorithm means MD5')
+    t.equal(one?.qop, undefined)
+  },
+)
 
 t.test('several credentials in one value are told apart, other schemes are passed over', async (t) => {
   const header = `Bearer abc==, Custom a=1, b="x, Digest y", Digest ${COMPLETE}, Basic dTpw, Digest ${COMPLETE.replace('"u"', '"v"')}`
@@ -87,7 +92,10 @@ t.test('malformed credentials are refused', async (t) => {
     ['a control character', `Digest ${COMPLETE.replace('"u"', '"u\u0000"')}`],
     ['text behind a quoted value', `Digest ${COMPLETE.replace('"u"', '"u"x')}`],
     ['too long a text', `Digest ${COMPLETE}, opaque="${'x'.repeat(9000)}"`],
-    ['too many parameters', `Digest ${COMPLETE}${Array.from({ length: 40 }, (_, i) => `, p${i}=1`).join('')}`],
+    [
+      'too many parameters',
+      `Digest ${COMPLETE}${Array.from({ length: 40 }, (_, i) => `, p${i}=1`).join('')}`,
+    ],
   ] as const)
     t.equal(parseCredentials(header), undefined, why)
 })
@@ -113,7 +121,13 @@ t.test('no text throws or takes long', async (t) => {
     }),
   )
   const started = Date.now()
-  for (const bad of ['"\\'.repeat(4000), 'a '.repeat(4000), 'a=,'.repeat(2600), ' '.repeat(8000), 'x"'.repeat(4000)])
+  for (const bad of [
+    '"\\'.repeat(4000),
+    'a '.repeat(4000),
+    'a=,'.repeat(2600),
+    ' '.repeat(8000),
+    'x"'.repeat(4000),
+  ])
     parseCredentials(`Digest ${bad}`)
   t.ok(Date.now() - started < 500)
 })

@@ -10,13 +10,16 @@ function identity(displayName: string | null, headers: Record<string, string> = 
   })
 }
 
-t.test('the callee sees number and name of the account, whatever the phone claims; the tag stays', async (t) => {
-  t.strictSame(identity('Ann'), {
-    From: '"Ann" <sip:111@example.org>;tag=abc',
-    'P-Asserted-Identity': '"Ann" <sip:111@example.org>',
-  })
-  t.equal(identity(null)['From'], '<sip:111@example.org>;tag=abc')
-})
+t.test(
+  'the callee sees number and name of the account, whatever the phone claims; the tag stays',
+  async (t) => {
+    t.strictSame(identity('Ann'), {
+      From: '"Ann" <sip:111@example.org>;tag=abc',
+      'P-Asserted-Identity': '"Ann" <sip:111@example.org>',
+    })
+    t.equal(identity(null)['From'], '<sip:111@example.org>;tag=abc')
+  },
+)
 
 t.test('claims of the phone and its credentials do not travel on', async (t) => {
   const headers = identity(null, {
@@ -38,8 +41,7 @@ t.test('who asks for privacy is shown to nobody', async (t) => {
       { From: '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=abc', 'P-Asserted-Identity': '' },
       privacy,
     )
-  for (const privacy of ['none', 'session', ''])
-    t.match(identity('Ann', { privacy })['From'], /111/, privacy)
+  for (const privacy of ['none', 'session', '']) t.match(identity('Ann', { privacy })['From'], /111/, privacy)
 })
 
 t.test('no name can break out of its quotes', async (t) => {
@@ -52,7 +54,9 @@ t.test('no name can break out of its quotes', async (t) => {
     fc.property(fc.string({ unit: 'binary' }), (name) => {
       const from = identity(name)['From'] ?? ''
       const parsed = parseNameAddr(from)
-      return !/[\r\n\0]/.test(from) && parsed?.uri === 'sip:111@example.org' && parsed.params.get('tag') === 'abc'
+      return (
+        !/[\r\n\0]/.test(from) && parsed?.uri === 'sip:111@example.org' && parsed.params.get('tag') === 'abc'
+      )
     }),
   )
 })

@@ -76,21 +76,27 @@ t.test('a jump to the highest count leaves the replay of all earlier ones refuse
   t.ok(counts.use(1, 0xfffffff0))
 })
 
-t.test('a nonce whose place was taken by a younger one is refused, so nothing is accepted twice', async () => {
-  fc.assert(
-    fc.property(fc.array(fc.tuple(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 1, max: 4 }))), (uses) => {
-      const counts = createNonceCounts(8)
-      const accepted = new Set<string>()
-      for (const [serial, count] of uses) {
-        const key = `${serial}:${count}`
-        if (!counts.use(serial, count)) continue
-        if (accepted.has(key)) return false
-        accepted.add(key)
-      }
-      return true
-    }),
-  )
-})
+t.test(
+  'a nonce whose place was taken by a younger one is refused, so nothing is accepted twice',
+  async () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 1, max: 4 }))),
+        (uses) => {
+          const counts = createNonceCounts(8)
+          const accepted = new Set<string>()
+          for (const [serial, count] of uses) {
+            const key = `${serial}:${count}`
+            if (!counts.use(serial, count)) continue
+            if (accepted.has(key)) return false
+            accepted.add(key)
+          }
+          return true
+        },
+      ),
+    )
+  },
+)
 
 t.test('a client that does not count has one use of a nonce', async (t) => {
   const counts = createNonceCounts()

@@ -13,16 +13,19 @@ t.test('contacts, one header or several, carry their own expiry or that of the r
   ])
 })
 
-t.test('without any expiry the registrar decides; a malformed one counts as an hour (RFC 3261 §20.19)', async (t) => {
-  for (const [headers, expires] of [
-    [{ contact: '<sip:a@h>' }, undefined],
-    [{ contact: '<sip:a@h>;expires=soon' }, 3600],
-    [{ contact: '<sip:a@h>;expires=-1' }, 3600],
-    [{ contact: '<sip:a@h>', expires: '1.5' }, 3600],
-    [{ contact: '<sip:a@h>', expires: '9999999999' }, 2 ** 32 - 1],
-  ] as const)
-    t.match(registerRequest(headers).contacts, [{ expires }], JSON.stringify(headers))
-})
+t.test(
+  'without any expiry the registrar decides; a malformed one counts as an hour (RFC 3261 §20.19)',
+  async (t) => {
+    for (const [headers, expires] of [
+      [{ contact: '<sip:a@h>' }, undefined],
+      [{ contact: '<sip:a@h>;expires=soon' }, 3600],
+      [{ contact: '<sip:a@h>;expires=-1' }, 3600],
+      [{ contact: '<sip:a@h>', expires: '1.5' }, 3600],
+      [{ contact: '<sip:a@h>', expires: '9999999999' }, 2 ** 32 - 1],
+    ] as const)
+      t.match(registerRequest(headers).contacts, [{ expires }], JSON.stringify(headers))
+  },
+)
 
 t.test('the star stands alone and with Expires: 0 (RFC 3261 §10.3 step 6)', async (t) => {
   t.equal(registerRequest({ contact: '*', expires: '0' }).contacts, '*')
@@ -42,7 +45,8 @@ t.test('no contact is a question', async (t) => {
 
 t.test('instance and reg-id of RFC 5626 are read; a reg-id alone means nothing', async (t) => {
   const { contacts } = registerRequest({
-    contact: '<sip:a@h>;+sip.instance="<urn:uuid:1>";reg-id=2, <sip:b@h>;reg-id=1, <sip:c@h>;+sip.instance="<x>";reg-id=0',
+    contact:
+      '<sip:a@h>;+sip.instance="<urn:uuid:1>";reg-id=2, <sip:b@h>;reg-id=1, <sip:c@h>;+sip.instance="<x>";reg-id=0',
   })
   t.match(contacts, [
     { instance: '<urn:uuid:1>', regId: 2 },
@@ -80,7 +84,11 @@ t.test('what can not be registered is refused with 400', async (t) => {
     { cseq: '2147483648 REGISTER' },
     { path: '<sip:p>'.repeat(100), supported: 'path' },
   ])
-    t.match(read(headers as unknown as Record<string, string>), { reply: { status: 400 } }, JSON.stringify(headers).slice(0, 60))
+    t.match(
+      read(headers as unknown as Record<string, string>),
+      { reply: { status: 400 } },
+      JSON.stringify(headers).slice(0, 60),
+    )
 })
 
 t.test('the name of the phone is kept without what a database or a terminal would choke on', async (t) => {

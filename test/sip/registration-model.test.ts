@@ -22,7 +22,11 @@ interface Request {
   cseq: number
 }
 
-function model(state: Model, { contacts, callId, cseq }: Request, now: number): { state: Model; status: number } {
+function model(
+  state: Model,
+  { contacts, callId, cseq }: Request,
+  now: number,
+): { state: Model; status: number } {
   const live: Model = new Map([...state].filter(([, { expiresAt }]) => expiresAt > now))
   const stale = (bound: Bound | undefined) => bound?.callId === callId && bound.cseq >= cseq
   if (contacts === '*')
@@ -57,7 +61,9 @@ const request: fc.Arbitrary<Request> = fc.record({
 function headers({ contacts, callId, cseq }: Request): Record<string, string> {
   const common = { 'call-id': callId, cseq: `${cseq} REGISTER` }
   if (contacts === '*') return { ...common, contact: '*', expires: '0' }
-  const values = contacts.map(({ user, expires }) => `<sip:${user}@h>${expires === undefined ? '' : `;expires=${expires}`}`)
+  const values = contacts.map(
+    ({ user, expires }) => `<sip:${user}@h>${expires === undefined ? '' : `;expires=${expires}`}`,
+  )
   return values.length === 0 ? common : { ...common, contact: values.join(', ') }
 }
 

@@ -59,7 +59,9 @@ t.test('every failure has its own answer', async (t) => {
   t.match(route(caller, account(2, { enabled: false }), bound), { reply: { status: 480 } })
   t.match(route(caller, account(2), []), { reply: { status: 480 } })
   const refused = route(caller, account(2, { securityModel: 'end-to-end' }), bound)
-  t.match(refused, { reply: { status: 488, headers: { Warning: /^399 privateline ".*standard.*end-to-end"$/ } } })
+  t.match(refused, {
+    reply: { status: 488, headers: { Warning: /^399 privateline ".*standard.*end-to-end"$/ } },
+  })
   t.match(route(caller, account(2), bound), { targets: [{ uri: /^sip:a@h;flow=/ }] })
 })
 
@@ -85,7 +87,10 @@ t.test('a secure account is never rung over an insecure transport, nor may it ca
       registration('sip:w@h', { transport: 'ws' }),
       registration('sip:s@h', { transport: 'wss' }),
     ])
-    t.strictSame('targets' in way && way.targets.map(({ registration }) => registration.transport), ['tls', 'wss'])
+    t.strictSame('targets' in way && way.targets.map(({ registration }) => registration.transport), [
+      'tls',
+      'wss',
+    ])
     t.match(route(caller, callee, [registration('sip:u@h')]), { reply: { status: 480 } })
     t.match(refuseWeakCaller(caller, 'tcp'), { status: 488, headers: { Warning: /TLS or WSS/ } })
     t.equal(refuseWeakCaller(caller, 'wss'), undefined)

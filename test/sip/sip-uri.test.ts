@@ -18,7 +18,10 @@ t.test('the pairs that RFC 3261 §19.1.4 calls equivalent are equal, both ways r
       'sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com',
       'sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com',
     ],
-    ['sip:alice@atlanta.com?subject=project%20x&priority=urgent', 'sip:alice@atlanta.com?priority=urgent&subject=project%20x'],
+    [
+      'sip:alice@atlanta.com?subject=project%20x&priority=urgent',
+      'sip:alice@atlanta.com?priority=urgent&subject=project%20x',
+    ],
     ['sip:a@[2001:DB8::1]:5060', 'sip:a@[2001:db8::1]:5060'],
   ] as const) {
     t.ok(sameUri(uri(a), uri(b)), `${a} = ${b}`)
@@ -67,19 +70,36 @@ t.test('what is no SIP URI is refused', async (t) => {
 
 t.test('the parts of a URI are told apart', async (t) => {
   const parsed = uri('sips:+49;x=1:pw@[2001:DB8::1]:5061;transport=TLS;lr?a=b')
-  t.match(parsed, { scheme: 'sips', user: '+49;x=1', password: 'pw', host: '2001:db8::1', port: 5061, headers: 'a=b' })
-  t.strictSame([...parsed.params], [
-    ['transport', 'TLS'],
-    ['lr', null],
-  ])
+  t.match(parsed, {
+    scheme: 'sips',
+    user: '+49;x=1',
+    password: 'pw',
+    host: '2001:db8::1',
+    port: 5061,
+    headers: 'a=b',
+  })
+  t.strictSame(
+    [...parsed.params],
+    [
+      ['transport', 'TLS'],
+      ['lr', null],
+    ],
+  )
   t.equal(uriScheme('TEL:+1'), 'tel')
 })
 
 t.test('no text throws, and every URI equals itself', async () => {
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.string().map((s) => `sip:${s}`), fc.webUrl().map((s) => s.replace(/^https?:\/\//, 'sip:u@'))), (text) => {
-      const parsed = parseSipUri(text)
-      return parsed === undefined || sameUri(parsed, parsed)
-    }),
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.string().map((s) => `sip:${s}`),
+        fc.webUrl().map((s) => s.replace(/^https?:\/\//, 'sip:u@')),
+      ),
+      (text) => {
+        const parsed = parseSipUri(text)
+        return parsed === undefined || sameUri(parsed, parsed)
+      },
+    ),
   )
 })
