@@ -104,7 +104,12 @@ export function createEngine(options: EngineOptions): Engine {
     limits.applicationTimeoutMs,
   )
   const control: ControlServer = new ControlServer(
-    { secret: options.control.secret, hostports: () => hostports(transport), maxFrameBytes, maxQueueBytes: maxControlQueueBytes },
+    {
+      secret: options.control.secret,
+      hostports: () => hostports(transport),
+      maxFrameBytes,
+      maxQueueBytes: maxControlQueueBytes,
+    },
     applications,
   )
   const records: CallRecords = new CallRecords(control)
@@ -125,7 +130,8 @@ export function createEngine(options: EngineOptions): Engine {
       ackInDialog: (ack, flow, dialog) => forwardAck(proxyEnvironment, ack, flow, dialog),
     },
     { maxTransactions: limits.maxTransactions, newId: () => `${boot}-${(++sequence).toString(36)}` },
-    (request, error) => log?.debug({ callId: request.callId, method: request.method, err: error }, 'response not delivered'),
+    (request, error) =>
+      log?.debug({ callId: request.callId, method: request.method, err: error }, 'response not delivered'),
   )
 
   return {
@@ -133,7 +139,8 @@ export function createEngine(options: EngineOptions): Engine {
       await transport.start({
         onMessage: (message, flow) => dispatcher.receive(message, flow),
         onRejected: () => {},
-        onDropped: (flow, reason) => log?.debug({ from: `${flow.remoteAddress}:${flow.remotePort}`, reason }, 'dropped'),
+        onDropped: (flow, reason) =>
+          log?.debug({ from: `${flow.remoteAddress}:${flow.remotePort}`, reason }, 'dropped'),
       })
       try {
         const address = await control.start(options.control.host, options.control.port)
@@ -173,7 +180,9 @@ function hostports(transport: TransportLayer): { advertised: string; local: stri
     `${listener.transport}/${bracketed(host)}:${port}`
   return {
     advertised: transport.listeners
-      .map((listener) => text(listener, listener.advertise?.host ?? listener.host, listener.advertise?.port ?? listener.port))
+      .map((listener) =>
+        text(listener, listener.advertise?.host ?? listener.host, listener.advertise?.port ?? listener.port),
+      )
       .join(','),
     local: transport.listeners.map((listener) => text(listener, listener.host, listener.port)).join(','),
   }

@@ -2,16 +2,17 @@
 import { Worker } from 'node:worker_threads'
 import type { EngineAddresses, EngineOptions, EngineStats } from './engine.js'
 
-export type WorkerOptions = Omit<EngineOptions, 'recordRouteKey' | 'log' | 'timing' | 'scheduler' | 'resolve'> & {
+export type WorkerOptions = Omit<
+  EngineOptions,
+  'recordRouteKey' | 'log' | 'timing' | 'scheduler' | 'resolve'
+> & {
   recordRouteKey: Uint8Array
   /** Whether debug lines are wanted at all; they cross a thread. */
   debug: boolean
 }
 
 export type HostMessage =
-  | { type: 'drain'; id: number; ms: number }
-  | { type: 'stop'; id: number }
-  | { type: 'stats'; id: number }
+  { type: 'drain'; id: number; ms: number } | { type: 'stop'; id: number } | { type: 'stats'; id: number }
 
 export type WorkerMessage =
   | { type: 'ready'; addresses: EngineAddresses }

@@ -103,7 +103,8 @@ t.test('an application sees where a request came from, and what it answered goes
     seen = [req.protocol, req.source_address, req.source_port, req.get('X-Name')]
     res.send(401, {
       headers: {
-        'WWW-Authenticate': 'Digest realm="a, b", nonce="1", qop="auth",Digest realm="c", nonce="2", algorithm=SHA-256',
+        'WWW-Authenticate':
+          'Digest realm="a, b", nonce="1", qop="auth",Digest realm="c", nonce="2", algorithm=SHA-256',
         'X-Größe': 'ö',
       },
     })
@@ -125,8 +126,14 @@ t.test('the application hears of call attempts, starts and stops where it asks f
   const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
   const events: string[] = []
   srf.on('cdr:attempt', (source: string) => void events.push(`attempt ${source}`))
-  srf.on('cdr:start', (source: string, _time: string, role: string) => void events.push(`start ${source} ${role}`))
-  srf.on('cdr:stop', (source: string, _time: string, reason: string) => void events.push(`stop ${source} ${reason}`))
+  srf.on(
+    'cdr:start',
+    (source: string, _time: string, role: string) => void events.push(`start ${source} ${role}`),
+  )
+  srf.on(
+    'cdr:stop',
+    (source: string, _time: string, reason: string) => void events.push(`stop ${source} ${reason}`),
+  )
   proxyTo(srf, () => [targetOf(bob, 'bob')])
   const { caller } = await connect(alice, bob)
   await hangUp(alice, caller, bob)

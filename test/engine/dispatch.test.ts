@@ -11,14 +11,25 @@ t.test('a made-up To tag with a Route through us is refused and relayed nowhere'
   const [mallory, victim] = await twoPhones(edge, ['udp', 'udp'])
   const server = `127.0.0.1:${edge.port('udp')}`
   const target = `sip:victim@127.0.0.1:${victim.localPort}`
-  for (const route of [`<sip:${server};lr>`, `<sip:${server};lr;pl=AAAAAAAAAAAAAAAAAAAA>`, `<sip:${server}>`]) {
+  for (const route of [
+    `<sip:${server};lr>`,
+    `<sip:${server};lr;pl=AAAAAAAAAAAAAAAAAAAA>`,
+    `<sip:${server}>`,
+  ]) {
     for (const method of ['INVITE', 'BYE', 'MESSAGE', 'INFO']) {
       mallory.send(mallory.request({ method, uri: target, toTag: 'made-up', route: [route] }))
       await mallory.expect(481)
     }
     mallory.send(mallory.request({ method: 'ACK', uri: target, toTag: 'made-up', route: [route] }))
   }
-  mallory.send(mallory.request({ method: 'BYE', uri: `sip:${server};lr;pl=AAAAAAAAAAAAAAAAAAAA`, toTag: 'x', route: [`<${target}>`] }))
+  mallory.send(
+    mallory.request({
+      method: 'BYE',
+      uri: `sip:${server};lr;pl=AAAAAAAAAAAAAAAAAAAA`,
+      toTag: 'x',
+      route: [`<${target}>`],
+    }),
+  )
   await mallory.expect(481)
   t.equal(victim.received.length, 0)
   t.ok(edge.engine.stats().forgedRoutes >= 8)
@@ -33,7 +44,9 @@ t.test('the token of one call opens no other', async (t) => {
   const before = bob.received.length
   alice.send(inDialog(alice, 'BYE', { ...caller, callId: 'another' }))
   await alice.expect(481)
-  alice.send(inDialog(alice, 'BYE', { ...caller, from: '<sip:m@localhost>;tag=m', to: '<sip:v@localhost>;tag=v' }))
+  alice.send(
+    inDialog(alice, 'BYE', { ...caller, from: '<sip:m@localhost>;tag=m', to: '<sip:v@localhost>;tag=v' }),
+  )
   await alice.expect(481)
   t.equal(bob.received.length, before)
   await hangUp(alice, caller, bob)
@@ -85,7 +98,9 @@ t.test('a request that comes round unchanged is a loop; a spiral is not', async 
     const next = seen.length === 1 ? `sip:two@${server}` : req.uri
     void req.proxy({ destination: [next] }).catch(() => {})
   })
-  alice.send(alice.request({ method: 'MESSAGE', uri: `sip:one@${server}`, body: 'x', contentType: 'text/plain' }))
+  alice.send(
+    alice.request({ method: 'MESSAGE', uri: `sip:one@${server}`, body: 'x', contentType: 'text/plain' }),
+  )
   await alice.expect(482)
   t.strictSame(seen, [`sip:one@${server}`, `sip:two@${server}`])
   t.equal(edge.engine.stats().loops, 1)
@@ -121,19 +136,22 @@ t.test('nobody there: 503 with Retry-After; a method that nobody takes: 405 with
   t.equal((await alice.expect(405)).header('allow'), 'INVITE')
 })
 
-t.test('an application that never reacts, and one that goes away, leave no caller without an answer', async (t) => {
-  const edge = await startEdge(t, { limits: { applicationTimeoutMs: 100 } })
-  const srf = await edge.application()
-  const alice = await edge.phone('udp')
-  let arrived = 0
-  onRequest(srf, 'message', () => void arrived++)
-  alice.send(alice.request({ method: 'MESSAGE', uri: 'sip:222@localhost' }))
-  t.match((await alice.expect(503)).header('retry-after'), /^\d+$/)
-  alice.send(alice.request({ method: 'MESSAGE', uri: 'sip:222@localhost' }))
-  await until(() => arrived === 2)
-  srf.disconnect()
-  await alice.expect(503)
-})
+t.test(
+  'an application that never reacts, and one that goes away, leave no caller without an answer',
+  async (t) => {
+    const edge = await startEdge(t, { limits: { applicationTimeoutMs: 100 } })
+    const srf = await edge.application()
+    const alice = await edge.phone('udp')
+    let arrived = 0
+    onRequest(srf, 'message', () => void arrived++)
+    alice.send(alice.request({ method: 'MESSAGE', uri: 'sip:222@localhost' }))
+    t.match((await alice.expect(503)).header('retry-after'), /^\d+$/)
+    alice.send(alice.request({ method: 'MESSAGE', uri: 'sip:222@localhost' }))
+    await until(() => arrived === 2)
+    srf.disconnect()
+    await alice.expect(503)
+  },
+)
 
 t.test('CANCEL of nothing is 481; CANCEL before the application has answered is 487', async (t) => {
   const edge = await startEdge(t)
@@ -175,7 +193,8 @@ t.test('above the bound of transactions new requests are turned away, without st
   const srf = await edge.application()
   const alice = await edge.phone('udp')
   onRequest(srf, 'message', () => {})
-  for (let count = 0; count < 5; count++) alice.send(alice.request({ method: 'MESSAGE', uri: 'sip:222@localhost' }))
+  for (let count = 0; count < 5; count++)
+    alice.send(alice.request({ method: 'MESSAGE', uri: 'sip:222@localhost' }))
   await alice.until(({ received }) => received.filter(({ status }) => status === 503).length === 2)
   t.equal(edge.engine.stats().transactions, 3)
 })

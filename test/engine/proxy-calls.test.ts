@@ -18,7 +18,11 @@ for (const kinds of [
     const { result } = proxyTo(srf, () => [targetOf(bob, 'bob')])
     const first = await connect(alice, bob)
     const entries = first.caller.routes.length
-    t.equal(entries, kinds[0] === kinds[1] ? 1 : 2, 'double Record-Route where the transport changes (RFC 5658)')
+    t.equal(
+      entries,
+      kinds[0] === kinds[1] ? 1 : 2,
+      'double Record-Route where the transport changes (RFC 5658)',
+    )
     await hangUp(alice, first.caller, bob)
     const second = await connect(alice, bob)
     await hangUp(bob, second.callee, alice)
@@ -28,19 +32,22 @@ for (const kinds of [
   })
 }
 
-t.test('the callee gets its own contact as Request-URI, one hop less, and nothing of our parameters', async (t) => {
-  const edge = await startEdge(t)
-  const srf = await edge.application()
-  const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
-  proxyTo(srf, () => [targetOf(bob, 'bob')])
-  alice.send(invite(alice, { route: [`<sip:127.0.0.1:${edge.port('udp')};lr>`, '<sip:192.0.2.99;lr>'] }))
-  const received = await bob.expect('INVITE')
-  t.equal(received.uri, `sip:bob@127.0.0.1:${bob.localPort}`)
-  t.equal(received.header('max-forwards'), '69')
-  t.equal(received.all('via').length, 2)
-  t.equal(received.header('route'), undefined, 'a preloaded route is not followed')
-  t.equal(received.body, sdp)
-})
+t.test(
+  'the callee gets its own contact as Request-URI, one hop less, and nothing of our parameters',
+  async (t) => {
+    const edge = await startEdge(t)
+    const srf = await edge.application()
+    const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
+    proxyTo(srf, () => [targetOf(bob, 'bob')])
+    alice.send(invite(alice, { route: [`<sip:127.0.0.1:${edge.port('udp')};lr>`, '<sip:192.0.2.99;lr>'] }))
+    const received = await bob.expect('INVITE')
+    t.equal(received.uri, `sip:bob@127.0.0.1:${bob.localPort}`)
+    t.equal(received.header('max-forwards'), '69')
+    t.equal(received.all('via').length, 2)
+    t.equal(received.header('route'), undefined, 'a preloaded route is not followed')
+    t.equal(received.body, sdp)
+  },
+)
 
 t.test('all devices ring; an answer stops the others with its reason', async (t) => {
   const edge = await startEdge(t)
@@ -60,7 +67,11 @@ t.test('all devices ring; an answer stops the others with its reason', async (t)
     const cancel = await device.expect('CANCEL')
     t.match(cancel.header('reason'), /^SIP;cause=200;text="Call completed elsewhere"$/)
     t.equal(cancel.uri, (received[index] as ReceivedMessage).uri, 'the Request-URI of its INVITE')
-    t.equal(cancel.header('via'), (received[index] as ReceivedMessage).all('via')[0], 'the branch of its INVITE')
+    t.equal(
+      cancel.header('via'),
+      (received[index] as ReceivedMessage).all('via')[0],
+      'the branch of its INVITE',
+    )
     device.reply(cancel, 200)
     device.reply(received[index] as ReceivedMessage, 487)
     await device.expect('ACK')
@@ -197,7 +208,11 @@ t.test('finalTimeout is the ring time-out: the devices are cancelled and the cal
   bob.reply(await bob.expect('CANCEL'), 200)
   bob.reply(received, 487)
   await alice.expect(480)
-  t.match(await result(), { connected: false, finalStatus: 480 }, 'the application learns what the caller got')
+  t.match(
+    await result(),
+    { connected: false, finalStatus: 480 },
+    'the application learns what the caller got',
+  )
 })
 
 t.test('a target that never answers ends after 64*T1', async (t) => {
@@ -217,7 +232,12 @@ t.test('a dead flow and a refused connection fail at once and do not disturb the
   const gone = await edge.phone('tcp')
   const deadFlow = targetOf(gone, 'bob')
   await gone.close()
-  let targets = [deadFlow, 'sip:bob@127.0.0.1:1;transport=tcp', 'sip:bob@nowhere.invalid', targetOf(bob, 'bob')]
+  let targets = [
+    deadFlow,
+    'sip:bob@127.0.0.1:1;transport=tcp',
+    'sip:bob@nowhere.invalid',
+    targetOf(bob, 'bob'),
+  ]
   const { result } = proxyTo(srf, () => targets)
   alice.send(invite(alice))
   bob.reply(await bob.expect('INVITE'), 200)
@@ -235,39 +255,42 @@ t.test('a dead flow and a refused connection fail at once and do not disturb the
   await alice.expect(500, 1000)
 })
 
-t.test('the application rewrites the caller, adds and removes headers; the caller sees its own From again', async (t) => {
-  const edge = await startEdge(t)
-  const srf = await edge.application()
-  const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
-  proxyTo(srf, () => [targetOf(bob, 'bob')], {
-    headers: {
-      From: '"Zoë" <sip:111@localhost>',
-      'P-Asserted-Identity': '"Zoë" <sip:111@localhost>',
-      'Proxy-Authorization': '',
-      'Remote-Party-ID': '',
-    },
-  })
-  alice.send(
-    invite(alice, {
-      fromTag: 'mine',
+t.test(
+  'the application rewrites the caller, adds and removes headers; the caller sees its own From again',
+  async (t) => {
+    const edge = await startEdge(t)
+    const srf = await edge.application()
+    const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
+    proxyTo(srf, () => [targetOf(bob, 'bob')], {
       headers: {
-        'Proxy-Authorization': 'Digest username="111", response="secret"',
-        'Remote-Party-ID': '<sip:boss@localhost>',
-        'P-Asserted-Identity': '<sip:boss@localhost>',
+        From: '"Zoë" <sip:111@localhost>',
+        'P-Asserted-Identity': '"Zoë" <sip:111@localhost>',
+        'Proxy-Authorization': '',
+        'Remote-Party-ID': '',
       },
-    }),
-  )
-  const received = await bob.expect('INVITE')
-  t.equal(received.header('from'), '"Zoë" <sip:111@localhost>;tag=mine')
-  t.strictSame(received.all('p-asserted-identity'), ['"Zoë" <sip:111@localhost>'])
-  t.equal(received.header('proxy-authorization'), undefined)
-  t.equal(received.header('remote-party-id'), undefined)
-  bob.reply(received, 180)
-  const ringing = await alice.expect(180)
-  t.match(ringing.header('from'), /sip:alice@localhost/)
-  bob.reply(received, 486)
-  t.match((await alice.expect(486)).header('from'), /sip:alice@localhost/)
-})
+    })
+    alice.send(
+      invite(alice, {
+        fromTag: 'mine',
+        headers: {
+          'Proxy-Authorization': 'Digest username="111", response="secret"',
+          'Remote-Party-ID': '<sip:boss@localhost>',
+          'P-Asserted-Identity': '<sip:boss@localhost>',
+        },
+      }),
+    )
+    const received = await bob.expect('INVITE')
+    t.equal(received.header('from'), '"Zoë" <sip:111@localhost>;tag=mine')
+    t.strictSame(received.all('p-asserted-identity'), ['"Zoë" <sip:111@localhost>'])
+    t.equal(received.header('proxy-authorization'), undefined)
+    t.equal(received.header('remote-party-id'), undefined)
+    bob.reply(received, 180)
+    const ringing = await alice.expect(180)
+    t.match(ringing.header('from'), /sip:alice@localhost/)
+    bob.reply(received, 486)
+    t.match((await alice.expect(486)).header('from'), /sip:alice@localhost/)
+  },
+)
 
 t.test('challenges of several devices are merged', async (t) => {
   const edge = await startEdge(t)
@@ -282,7 +305,13 @@ t.test('challenges of several devices are merged', async (t) => {
     })
   }
   const challenge = await alice.expect(407)
-  t.strictSame(challenge.all('proxy-authenticate').map((line) => /r\d/.exec(line)?.[0]).sort(), ['r0', 'r1'])
+  t.strictSame(
+    challenge
+      .all('proxy-authenticate')
+      .map((line) => /r\d/.exec(line)?.[0])
+      .sort(),
+    ['r0', 'r1'],
+  )
 })
 
 t.test('redirections are followed where the application asks for it', async (t) => {
@@ -310,7 +339,9 @@ t.test('re-INVITE, UPDATE and INFO pass in both directions, with their answers',
     for (const method of ['INFO', 'UPDATE']) {
       from.send(inDialog(from, method, side, { cseq: 5 }))
       to.reply(await to.expect(method), 200)
-      await from.expect((message) => message.status === 200 && (message.header('cseq') ?? '').includes(method))
+      await from.expect(
+        (message) => message.status === 200 && (message.header('cseq') ?? '').includes(method),
+      )
     }
     from.send(inDialog(from, 'INVITE', side, { cseq: 6, body: sdp, contentType: 'application/sdp' }))
     to.reply(await to.expect('INVITE'), 200, { body: sdp, contentType: 'application/sdp' })
@@ -320,14 +351,19 @@ t.test('re-INVITE, UPDATE and INFO pass in both directions, with their answers',
   }
 })
 
-t.test('a non-INVITE whose target stays silent is answered with 480 before the sender gives up', async (t) => {
-  const edge = await startEdge(t, { timing: fastTiming })
-  const srf = await edge.application()
-  const [alice, silent] = await twoPhones(edge, ['udp', 'udp'])
-  onRequest(srf, 'message', (req) => void req.proxy({ destination: [targetOf(silent, 'bob')] }))
-  alice.send(alice.request({ method: 'MESSAGE', uri: 'sip:222@localhost', contentType: 'text/plain', body: 'hi' }))
-  await alice.expect(480)
-})
+t.test(
+  'a non-INVITE whose target stays silent is answered with 480 before the sender gives up',
+  async (t) => {
+    const edge = await startEdge(t, { timing: fastTiming })
+    const srf = await edge.application()
+    const [alice, silent] = await twoPhones(edge, ['udp', 'udp'])
+    onRequest(srf, 'message', (req) => void req.proxy({ destination: [targetOf(silent, 'bob')] }))
+    alice.send(
+      alice.request({ method: 'MESSAGE', uri: 'sip:222@localhost', contentType: 'text/plain', body: 'hi' }),
+    )
+    await alice.expect(480)
+  },
+)
 
 t.test('IPv6 to IPv4: each side gets a Record-Route of its own family', async (t) => {
   const edge = await startEdge(t, {

@@ -21,7 +21,8 @@ export function parseAppMessage(text: string): AppMessage {
     const label = line.slice(0, colon).trim()
     const name = canonicalName(label)
     const value = line.slice(colon + 1).trim()
-    for (const one of unfold(name, value)) headers.push({ name, label: label === label.toLowerCase() ? labelFor(name) : label, value: one })
+    for (const one of unfold(name, value))
+      headers.push({ name, label: label === label.toLowerCase() ? labelFor(name) : label, value: one })
   }
   return { startLine, headers, body: Buffer.from(body, 'latin1') }
 }

@@ -27,7 +27,17 @@ interface Pending {
 }
 
 /** The engine's own: an application's response can't set them (as on drachtio-server). */
-const immutable = new Set(['via', 'from', 'to', 'call-id', 'cseq', 'route', 'record-route', 'rseq', 'content-length'])
+const immutable = new Set([
+  'via',
+  'from',
+  'to',
+  'call-id',
+  'cseq',
+  'route',
+  'record-route',
+  'rseq',
+  'content-length',
+])
 
 export class Applications implements CommandHandler {
   readonly #pending = new Map<string, Pending>()
@@ -91,7 +101,8 @@ export class Applications implements CommandHandler {
   }
 
   proxy(session: ControlSession, ref: string, fields: readonly string[], text: string): void {
-    const [transactionId = '', remain, , redirects, forking, provisional = '', final = '', ...targets] = fields
+    const [transactionId = '', remain, , redirects, forking, provisional = '', final = '', ...targets] =
+      fields
     const pending = this.#pending.get(transactionId)
     if (!pending || pending.session !== session) {
       return session.answer(ref, `NOK|Unknown transaction id: ${transactionId}`)
@@ -102,7 +113,9 @@ export class Applications implements CommandHandler {
       incoming.reply(483)
       return session.answer(ref, 'NOK|Rejected with 483 Too Many Hops due to Max-Forwards value of 0')
     }
-    const destinations = targets.map(parseTarget).filter((target): target is Destination => target !== undefined)
+    const destinations = targets
+      .map(parseTarget)
+      .filter((target): target is Destination => target !== undefined)
     if (destinations.length === 0) {
       incoming.reply(500)
       return session.answer(ref, `NOK|error proxying request to ${targets[0] ?? ''}`)
@@ -166,7 +179,9 @@ export class Applications implements CommandHandler {
     const text = message.serialize().toString('latin1')
     const hop = { transport: flow.transport, address: flow.remoteAddress, port: flow.remotePort }
     const { host, port } = this.env.transport.localAddress(flow)
-    session.send(`sip|${messageMeta('network', text.length, hop)}|${incoming.id}||${host}|${port}|\r\n${text}`)
+    session.send(
+      `sip|${messageMeta('network', text.length, hop)}|${incoming.id}||${host}|${port}|\r\n${text}`,
+    )
   }
 
   #responseOf(incoming: Incoming, text: string): SipResponse | undefined {
@@ -201,7 +216,9 @@ export class Applications implements CommandHandler {
 
   #recordOutcome(incoming: Incoming): void {
     const { finalStatus, request } = incoming
-    const response = responseTo(request, finalStatus === 0 ? 487 : finalStatus, undefined, { toTag: incoming.toTag })
+    const response = responseTo(request, finalStatus === 0 ? 487 : finalStatus, undefined, {
+      toTag: incoming.toTag,
+    })
     if (finalStatus >= 200 && finalStatus < 300) this.records().start(response)
     else this.records().stop(response, finalStatus === 487 ? 'call-canceled' : 'call-rejected')
   }

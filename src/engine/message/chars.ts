@@ -13,6 +13,7 @@ export const EQUALS = 61
 export const GT = 62
 export const AT = 64
 export const BACKSLASH = 92
+export const DEL = 127
 
 function table(chars: string): Uint8Array {
   const codes = new Uint8Array(256)
@@ -24,6 +25,14 @@ const alphanum = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789
 const tokenChars = table(alphanum + "-.!%*_+`'~")
 /** Underscores are no host characters, but hosts on private networks have them. */
 const hostChars = table(alphanum + '-._')
+
+/**
+ * Blanks, controls, `<`, `>`, `"` and backslash delimit URIs in messages, so they are never part of one. The rest is
+ * let through, bytes of UTF-8 included: more than the grammar has, but nothing that could be read as something else.
+ */
+const uriChars = new Uint8Array(256).map((_, code) =>
+  code > SP && code !== DEL && !'<>"\\'.includes(String.fromCharCode(code)) ? 1 : 0,
+)
 
 /** LWS inside a line that is unfolded already. */
 export function isBlank(code: number): boolean {
@@ -45,8 +54,22 @@ export function isHostName(text: string): boolean {
 }
 
 function consists(text: string, chars: Uint8Array): boolean {
-  for (let i = 0; i < text.length; i++) if (chars[text.charCodeAt(i)] !== 1) return false
-  return true
+  return endOf(text, 0, chars) === text.length
+}
+
+/** Position of the first character from `at` on that is not part of a token. */
+export function tokenEnd(text: string, at: number): number {
+  return endOf(text, at, tokenChars)
+}
+
+/** Position of the first character from `at` on that can't be part of a URI within a message. */
+export function uriEnd(text: string, at: number): number {
+  return endOf(text, at, uriChars)
+}
+
+function endOf(text: string, at: number, chars: Uint8Array): number {
+  while (at < text.length && chars[text.charCodeAt(at)] === 1) at++
+  return at
 }
 
 /** The number if the text is digits only and at most `max`, else undefined. Leading zeros are allowed. */
@@ -70,6 +93,9 @@ export function skipBlanks(text: string, at: number): number {
 
 /** Position after the closing quote of the quoted string that opens at `at`, or -1 if it is not closed (§25.1). */
 export function quotedStringEnd(text: string, at: number): number {
+  const quote = text.indexOf('"', at + 1)
+  // Without a backslash before it the first quote is the end, and nothing has to be looked at one by one.
+  if (quote === -1 || text.charCodeAt(quote - 1) !== BACKSLASH) return quote === -1 ? -1 : quote + 1
   for (let i = at + 1; i < text.length; i++) {
     const code = text.charCodeAt(i)
     if (code === QUOTE) return i + 1

@@ -126,13 +126,21 @@ const compactForms = new Map<string, string>()
 const spellings = new Map<string, HeaderName>()
 
 for (const [label, compact] of registered) {
-  const name = label.toLowerCase()
+  const name = interned(label.toLowerCase())
   labels.set(name, label)
   for (const spelling of [label, name]) spellings.set(spelling, { name, label: spelling, known: true })
   if (compact === undefined) continue
   compactForms.set(compact, name)
   for (const spelling of [compact, compact.toUpperCase()])
     spellings.set(spelling, { name, label: spelling, known: true })
+}
+
+/**
+ * The engine's one copy of a string, as literals are: comparing it with a literal is then comparing two pointers.
+ * Header look-ups are such comparisons, and they are on the hot path.
+ */
+function interned(text: string): string {
+  return Object.keys({ [text]: true })[0] ?? text
 }
 
 /** The name behind a spelling on the wire: `v`, `VIA` and `Via` are all `via`. Unknown names are lower-cased. */

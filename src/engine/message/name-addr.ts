@@ -1,5 +1,5 @@
 /** `name-addr` and `addr-spec` header values: From, To, Contact, Route, ... (RFC 3261 §20, §25.1). */
-import { LT, QUOTE, isBlank, quotedStringEnd, skipBlanks, trimmedSlice } from './chars.js'
+import { LT, QUOTE, isBlank, quotedStringEnd, skipBlanks, trimmedSlice, uriEnd } from './chars.js'
 import { findParam, formatParams, parseParams, type Param } from './params.js'
 import { uriScheme } from './uri.js'
 
@@ -53,7 +53,7 @@ function parseAddrSpec(text: string, start: number): NameAddr | undefined {
 }
 
 function isBareUri(uri: string): boolean {
-  return uriScheme(uri) !== undefined && !/[\0- <>"\x7f]/.test(uri)
+  return uriScheme(uri) !== undefined && uriEnd(uri, 0) === uri.length
 }
 
 /** Always with `<>`: the form that can't be misread. */

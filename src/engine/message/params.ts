@@ -7,10 +7,9 @@ import {
   QUOTE,
   SEMICOLON,
   isBlank,
-  isToken,
   quotedStringEnd,
   skipBlanks,
-  trimmedSlice,
+  tokenEnd,
 } from './chars.js'
 
 export interface Param {
@@ -27,21 +26,20 @@ export function parseParams(text: string, at: number): Param[] | undefined {
   const params: Param[] = []
   for (let i = skipBlanks(text, at); i < text.length;) {
     if (text.charCodeAt(i) !== SEMICOLON) return undefined
-    const from = i + 1
-    i = from
-    let code = 0
-    while (i < text.length && (code = text.charCodeAt(i)) !== SEMICOLON && code !== EQUALS) i++
-    const name = trimmedSlice(text, from, i)
-    if (!isToken(name)) return undefined
-    if (i === text.length || code === SEMICOLON) {
-      params.push({ name, value: undefined })
-      continue
+    const from = skipBlanks(text, i + 1)
+    const end = tokenEnd(text, from)
+    if (end === from) return undefined
+    const name = text.slice(from, end)
+    i = skipBlanks(text, end)
+    let value: string | undefined
+    if (text.charCodeAt(i) === EQUALS) {
+      const start = skipBlanks(text, i + 1)
+      const stop = valueEnd(text, start)
+      if (stop === -1) return undefined
+      value = text.slice(start, stop)
+      i = skipBlanks(text, stop)
     }
-    const start = skipBlanks(text, i + 1)
-    i = valueEnd(text, start)
-    if (i === -1) return undefined
-    params.push({ name, value: trimmedSlice(text, start, i) })
-    i = skipBlanks(text, i)
+    params.push({ name, value })
   }
   return params
 }

@@ -2,10 +2,10 @@
  * Bytes to messages (RFC 3261 §7, §18.3, §25). Never throws, whatever the bytes: what can't be used is either
  * answered (`reject`) or, where nobody could understand an answer, dropped.
  */
-import { isBlank, isToken, trimmedSlice } from './chars.js'
+import { BACKSLASH, COLON, CR, DEL, LF, QUOTE, SP, TAB, isBlank, isToken, trimmedSlice } from './chars.js'
 import { readHeaderName } from './header-names.js'
 import type { HeaderField } from './message.js'
-import { SipRequest, SipResponse, type SipMessage } from './sip-message.js'
+import { SipRequest, SipResponse } from './sip-message.js'
 import { contentLength, findProblem, problem, requestUriProblem, type Problem } from './validate.js'
 
 export interface ParseLimits {
@@ -19,14 +19,14 @@ export interface ParseLimits {
 export type Framing = 'datagram' | 'stream'
 
 export type ParseResult =
-  | { kind: 'message'; message: SipMessage }
+  | { kind: 'message'; message: SipRequest | SipResponse }
   /** Can be answered: its topmost Via was readable, and it is no ACK. `reason` is a reason phrase (§21.4.1). */
   | { kind: 'reject'; request: SipRequest; status: number; reason: string }
   | { kind: 'drop'; reason: string }
 
 /** A parsed header section. */
 export interface Head {
-  readonly message: SipMessage
+  readonly message: SipRequest | SipResponse
   readonly problem: Problem | undefined
   /** Undefined: missing, malformed or contradictory; on a stream the end of the message is then unknown. */
   readonly contentLength: number | undefined
@@ -41,18 +41,14 @@ const bodyTooShort = problem(400, 'Content-Length Larger Than Message')
 export function parseMessage(bytes: Buffer, limits: ParseLimits, framing: Framing): ParseResult {
   // §7.5: empty lines before the start line are ignored.
   let from = 0
-  while (bytes[from] === 13 && bytes[from + 1] === 10) from += 2
+  while (bytes[from] === CR && bytes[from + 1] === LF) from += 2
   if (from === bytes.length) return { kind: 'drop', reason: 'Empty' }
 
   const oversize = bytes.length > limits.maxMessageBytes
   const readable = oversize ? bytes.subarray(0, limits.maxMessageBytes) : bytes
   const end = readable.indexOf(endOfHead, from)
   // Without its end the header section is still read, as far as whole lines go, so that it can be answered.
-  const head = parseHead(
-    readable.toString('latin1', from, end === -1 ? readable.length : end + 2),
-    limits,
-    framing,
-  )
+  const head = parseHead(readable, from, end === -1 ? readable.length : end + 2, limits, framing)
   if (oversize) return refuse(head.message, tooLarge)
   if (end === -1) return refuse(head.message, headNotEnded)
 
@@ -72,60 +68,79 @@ export function completeMessage(head: Head, body: Buffer): ParseResult {
 }
 
 /** Answerable are requests with a readable topmost Via (§18.2.2 sends by it), but never an ACK (§17). */
-export function refuse(message: SipMessage, { status, reason }: Problem): ParseResult {
+export function refuse(message: SipRequest | SipResponse, { status, reason }: Problem): ParseResult {
   if (message.kind === 'response') return { kind: 'drop', reason: `Response: ${reason}` }
-  const request = message as SipRequest
-  const isAck = request.method === 'ACK' || request.peekCSeq()?.method === 'ACK'
-  if (isAck || request.peekVia() === undefined) return { kind: 'drop', reason }
-  return { kind: 'reject', request, status, reason }
+  const isAck = message.method === 'ACK' || message.peekCSeq()?.method === 'ACK'
+  if (isAck || message.peekVia() === undefined) return { kind: 'drop', reason }
+  return { kind: 'reject', request: message, status, reason }
+}
+
+/** Reads and checks a header section: whole lines, each ended by CRLF. */
+export function parseHead(
+  bytes: Buffer,
+  from: number,
+  to: number,
+  limits: ParseLimits,
+  framing: Framing,
+): Head {
+  const { message, problem } = readLines(bytes, from, to, limits.maxHeaders)
+  const length = contentLength(message.headers, framing === 'stream')
+  if (typeof length === 'object') return { message, problem: problem ?? length, contentLength: undefined }
+  return { message, problem: problem ?? findProblem(message), contentLength: length }
 }
 
 /**
- * Reads start line and header lines; `text` is latin1 and holds whole lines, each ended by CRLF.
+ * Reads start line and header lines, and checks no more than their form.
  *
  * Only CRLF ends a line. Accepting a bare LF or CR as well, as some servers do, would let a sender hide a header
  * line from us in the value of another one that the next element reads, or the other way round (request smuggling).
  */
-export function parseHead(text: string, limits: ParseLimits, framing: Framing): Head {
+export function readLines(bytes: Buffer, from: number, to: number, maxHeaders: number): Start {
+  const text = bytes.toString('latin1', from, to)
+  const controls = strayControl.test(text)
   const lineEnd = text.indexOf('\r\n')
-  const hasControls = controls.test(text)
   const startLine = lineEnd === -1 ? text : text.slice(0, lineEnd)
-  const start = parseStartLine(startLine)
-  const message = start.message
-  let found = start.problem
-  if (hasControls && controlsInLine.test(startLine)) found = problem(400, 'Control Character in Start Line')
-  if (lineEnd !== -1) {
-    const inHeaders = readHeaders(text, lineEnd + 2, message.headers, limits.maxHeaders, hasControls)
-    found ??= inHeaders
-  }
-  const length = contentLength(message.headers, framing === 'stream')
-  if (typeof length === 'object') return { message, problem: found ?? length, contentLength: undefined }
-  return { message, problem: found ?? findProblem(message), contentLength: length }
+  const { message, problem } = parseStartLine(startLine)
+  const inStart = controls && controlInLine.test(startLine) ? controlInStartLine : problem
+  const inHeaders =
+    lineEnd === -1 ? undefined : readHeaders(text, lineEnd + 2, message.headers, maxHeaders, controls)
+  return { message, problem: inStart ?? inHeaders }
 }
 
-/** Any control character but tab and CRLF. */
-const controls = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/
+/** A control character other than tab and CRLF. One class first, so that the text is run over once. */
+const strayControl = /[\0-\x08\x0a-\x1f\x7f](?<!\r\n)(?<!\r(?=\n))/
 /** The same within one line. */
-const controlsInLine = /[\0-\x08\x0a-\x1f\x7f]/
+const controlInLine = /[\0-\x08\x0a-\x1f\x7f]/
 
-/** A quoted pair may hold a control character, even NUL, but no CR or LF (§25.1; RFC 4475 §3.1.1.2 uses it). */
+/**
+ * A quoted pair in a quoted string may hold a control character, even NUL, but no CR or LF (§25.1; RFC 4475 §3.1.1.2
+ * uses that); anywhere else there is none.
+ */
 function hasForbiddenControl(line: string): boolean {
-  return controlsInLine.test(
-    line.replace(/"(?:[^"\\]|\\[^])*"/g, (quoted) => quoted.replace(/\\[^\r\n]/g, '')),
-  )
+  let quoted = false
+  for (let i = 0; i < line.length; i++) {
+    const code = line.charCodeAt(i)
+    if (code === QUOTE) quoted = !quoted
+    else if (code === BACKSLASH && quoted) {
+      const next = line.charCodeAt(++i)
+      if (next === CR || next === LF) return true
+    } else if ((code < SP && code !== TAB) || code === DEL) return true
+  }
+  return false
 }
 
-interface StartLine {
-  message: SipRequest | SipResponse
-  problem: Problem | undefined
+interface Start {
+  readonly message: SipRequest | SipResponse
+  readonly problem: Problem | undefined
 }
 
+const controlInStartLine = problem(400, 'Control Character in Start Line')
 const badStatusLine = problem(400, 'Malformed Status Line')
 const badRequestLine = problem(400, 'Malformed Request Line')
 const badMethod = problem(400, 'Malformed Method')
 const badVersion = problem(505, 'Version Not Supported')
 
-function parseStartLine(line: string): StartLine {
+function parseStartLine(line: string): Start {
   if (/^sip\//i.test(line)) return parseStatusLine(line)
   const methodEnd = line.indexOf(' ')
   const versionStart = line.lastIndexOf(' ') + 1
@@ -150,7 +165,7 @@ function requestLineProblem(method: string, uri: string, version: string): Probl
 }
 
 /** §7.2. The space behind the code may be missing if there is no phrase: many leave it out. */
-function parseStatusLine(line: string): StartLine {
+function parseStatusLine(line: string): Start {
   const parts = /^sip\/2\.0 ([1-6]\d\d)(?: (.*))?$/is.exec(line)
   if (parts === null) return { message: new SipResponse(0, ''), problem: badStatusLine }
   return { message: new SipResponse(Number(parts[1]), parts[2] ?? ''), problem: undefined }
@@ -171,7 +186,7 @@ function readHeaders(
   from: number,
   headers: HeaderField[],
   maxHeaders: number,
-  hasControls: boolean,
+  controls: boolean,
 ): Problem | undefined {
   let found: Problem | undefined
   for (let at = from; at < text.length;) {
@@ -193,7 +208,7 @@ function readHeaders(
       line = 0
       lineEnd = unfolded.length
     }
-    if (hasControls && hasForbiddenControl(source.slice(line, lineEnd))) {
+    if (controls && hasForbiddenControl(source.slice(line, lineEnd))) {
       found ??= controlInHeader
       continue
     }
@@ -221,6 +236,6 @@ function joinFolded(line: string, continuation: string): string {
 
 /** Looked for in the line only: a search to the end of the text would make lines without a colon quadratic. */
 function colonIn(text: string, from: number, to: number): number {
-  for (let i = from; i < to; i++) if (text.charCodeAt(i) === 58) return i
+  for (let i = from; i < to; i++) if (text.charCodeAt(i) === COLON) return i
   return -1
 }

@@ -100,15 +100,14 @@ export class StreamFramer {
     const found = data.indexOf(endOfHead, at + Math.max(0, this.searched - (endOfHead.length - 1)))
     const bodyStart = found === -1 ? data.length - at : found + endOfHead.length - at
     if (bodyStart > maxMessageBytes) {
-      const text = data.toString('latin1', at, at + maxMessageBytes)
-      this.giveUp(parseHead(text, this.limits, 'stream'), tooLarge, events)
+      this.giveUp(parseHead(data, at, at + maxMessageBytes, this.limits, 'stream'), tooLarge, events)
       return undefined
     }
     if (found === -1) {
       this.searched = bodyStart
       return undefined
     }
-    const head = parseHead(data.toString('latin1', at, found + 2), this.limits, 'stream')
+    const head = parseHead(data, at, found + 2, this.limits, 'stream')
     const length = head.contentLength
     if (length === undefined) this.giveUp(head, head.problem ?? noLength, events)
     else if (bodyStart + length > maxMessageBytes) this.giveUp(head, tooLarge, events)

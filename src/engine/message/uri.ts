@@ -1,4 +1,5 @@
 /** SIP, SIPS and tel URIs (RFC 3261 §19.1, RFC 3966). */
+import { uriEnd } from './chars.js'
 import { formatHostPort, parseHostPort } from './host.js'
 import { findParam, sameName, type Param } from './params.js'
 
@@ -20,6 +21,15 @@ export interface SipUri {
 }
 
 const none: readonly Param[] = []
+const empty = {
+  user: undefined,
+  password: undefined,
+  host: '',
+  port: undefined,
+  params: none,
+  headers: none,
+  opaque: undefined,
+}
 
 /** The scheme in lower case (RFC 3986 §3.1), or undefined if the text doesn't begin with one. */
 export function uriScheme(text: string): string | undefined {
@@ -41,22 +51,12 @@ export function parseUri(text: string): SipUri | undefined {
   const rest = text.slice(scheme.length + 1)
   if (scheme === 'sip' || scheme === 'sips') return parseSip(scheme, rest)
   if (scheme === 'tel') return parseTel(rest)
-  if (rest === '') return undefined
-  return {
-    scheme,
-    user: undefined,
-    password: undefined,
-    host: '',
-    port: undefined,
-    params: none,
-    headers: none,
-    opaque: rest,
-  }
+  return rest === '' ? undefined : { ...empty, scheme, opaque: rest }
 }
 
-/** Blanks, controls, `<`, `>` and `"` delimit URIs in messages, so they are never part of one; `%` needs two digits. */
+/** Characters that end a URI, or a `%` without two digits behind it. */
 function hasForbidden(text: string): boolean {
-  return /[\0- <>"\\\x7f]/.test(text) || (text.includes('%') && /%(?![0-9A-Fa-f]{2})/.test(text))
+  return uriEnd(text, 0) !== text.length || (text.includes('%') && /%(?![0-9A-Fa-f]{2})/.test(text))
 }
 
 function parseSip(scheme: string, rest: string): SipUri | undefined {
@@ -64,17 +64,14 @@ function parseSip(scheme: string, rest: string): SipUri | undefined {
   // escaped: with it, this parser and another one could find different hosts.
   const at = rest.indexOf('@')
   if (at !== -1 && rest.includes('@', at + 1)) return undefined
-  let user: string | undefined
+  // An empty user part (seen from callers without an identity) is the same as none.
+  let user = at > 0 ? rest.slice(0, at) : undefined
   let password: string | undefined
-  if (at > 0) {
-    const colon = rest.lastIndexOf(':', at)
-    if (colon === -1) user = rest.slice(0, at)
-    else {
-      const first = rest.indexOf(':')
-      user = rest.slice(0, first)
-      password = rest.slice(first + 1, at)
-      if (user === '') return undefined
-    }
+  if (user?.includes(':') === true) {
+    const colon = user.indexOf(':')
+    password = user.slice(colon + 1)
+    user = user.slice(0, colon)
+    if (user === '') return undefined
   }
   const question = rest.indexOf('?', at + 1)
   const paramsEnd = question === -1 ? rest.length : question
@@ -85,35 +82,18 @@ function parseSip(scheme: string, rest: string): SipUri | undefined {
   const params = hostEnd === paramsEnd ? none : split(rest.slice(hostEnd + 1, paramsEnd), ';')
   const headers = question === -1 ? none : split(rest.slice(question + 1), '&')
   if (params === undefined || headers === undefined) return undefined
-  return {
-    scheme,
-    user,
-    password,
-    host: hostPort.host,
-    port: hostPort.port,
-    params,
-    headers,
-    opaque: undefined,
-  }
+  const { host, port } = hostPort
+  return { scheme, user, password, host, port, params, headers, opaque: undefined }
 }
 
 /** RFC 3966 §3: a global number, or a local one made of digits, `*`, `#` and letters A to F. */
 function parseTel(rest: string): SipUri | undefined {
   const semicolon = rest.indexOf(';')
   const number = semicolon === -1 ? rest : rest.slice(0, semicolon)
-  if (!/^\+?[0-9A-Fa-f*#().-]*[0-9A-Fa-f*#][0-9A-Fa-f*#().-]*$/.test(number)) return undefined
+  if (!/^\+?[0-9A-Fa-f*#().-]+$/.test(number) || !/[0-9A-Fa-f*#]/.test(number)) return undefined
   const params = semicolon === -1 ? none : split(rest.slice(semicolon + 1), ';')
   if (params === undefined) return undefined
-  return {
-    scheme: 'tel',
-    user: number,
-    password: undefined,
-    host: '',
-    port: undefined,
-    params,
-    headers: none,
-    opaque: undefined,
-  }
+  return { ...empty, scheme: 'tel', user: number, params }
 }
 
 function split(text: string, separator: string): Param[] | undefined {

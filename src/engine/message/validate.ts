@@ -1,9 +1,10 @@
 /** What every message must have, and have only once (RFC 3261 §8.1.1, §8.2, §16.3, §20). */
 import { parseNumber } from './chars.js'
 import { splitList } from './comma-list.js'
+import { labelFor } from './header-names.js'
 import type { HeaderField } from './message.js'
 import { parseNameAddr } from './name-addr.js'
-import type { SipMessage, SipRequest } from './sip-message.js'
+import type { SipMessage, SipRequest, SipResponse } from './sip-message.js'
 import { parseUri, uriScheme } from './uri.js'
 import { parseVia } from './via.js'
 
@@ -59,76 +60,65 @@ export function contentLength(
   return length === undefined && required ? noContentLength : length
 }
 
-const single = ['from', 'to', 'call-id', 'cseq', 'max-forwards'] as const
-type Single = (typeof single)[number]
+/** Headers that may stand only once, as bits of a set. */
+const single = { from: 1, to: 2, 'call-id': 4, cseq: 8, 'max-forwards': 16 } as const
+/** Max-Forwards may be missing: elements of RFC 2543 don't send it (RFC 4475 §3.4.1). */
+const mandatory = 1 | 2 | 4 | 8
 
-const labels: Record<Single | 'via', string> = {
-  via: 'Via',
-  from: 'From',
-  to: 'To',
-  'call-id': 'Call-ID',
-  cseq: 'CSeq',
-  'max-forwards': 'Max-Forwards',
+function missing(name: string): Problem {
+  return problem(400, `Missing ${labelFor(name)}`)
 }
 
-function missing(name: Single | 'via'): Problem {
-  return problem(400, `Missing ${labels[name]}`)
-}
-
-function malformed(label: string): Problem {
-  return problem(400, `Malformed ${label}`)
+function malformed(name: string): Problem {
+  return problem(400, `Malformed ${labelFor(name)}`)
 }
 
 const cseqMismatch = problem(400, 'CSeq Method Does Not Match')
 
 /** The first thing that is wrong with the header section, Content-Length aside. */
-export function findProblem(message: SipMessage): Problem | undefined {
-  const isRequest = message.kind === 'request'
+export function findProblem(message: SipRequest | SipResponse): Problem | undefined {
   let hasVia = false
   let seen = 0
   for (const { name, value } of message.headers) {
+    let found: Problem | undefined
     switch (name) {
       case 'via':
-        if (!areVias(message, value, !hasVia)) return malformed('Via')
+        if (!areVias(message, value, !hasVia)) return malformed('via')
         hasVia = true
         continue
-      case 'from':
-      case 'to': {
-        const found = addressProblem(value, labels[name])
-        if (found !== undefined) return found
-        break
-      }
-      case 'call-id':
-        // Not more than §25.1 needs: no blanks within, not empty. Its characters are of no concern to routing.
-        if (value === '' || value.includes(' ') || value.includes('\t')) return malformed('Call-ID')
-        break
-      case 'cseq':
-        if (message.peekCSeq() === undefined) return malformed('CSeq')
-        break
-      case 'max-forwards':
-        if (parseNumber(value, 255) === undefined) return malformed('Max-Forwards')
-        break
       case 'contact':
-      case 'route': {
+      case 'route':
         // Responses pass with whatever Contact they have: dropping one would only hide the fault from both ends.
-        const found = isRequest ? listProblem(name, value) : undefined
+        if (message.kind === 'request') found = listProblem(name, value)
         if (found !== undefined) return found
         continue
-      }
+      case 'from':
+      case 'to':
+        found = addressProblem(value, name)
+        break
+      case 'call-id':
+        // Its characters are of no concern to routing, but it is one word (§25.1 callid).
+        if (value === '' || value.includes(' ') || value.includes('\t')) found = malformed('call-id')
+        break
+      case 'cseq':
+        if (message.peekCSeq() === undefined) found = malformed('cseq')
+        break
+      case 'max-forwards':
+        if (parseNumber(value, 255) === undefined) found = malformed('max-forwards')
+        break
       default:
         continue
     }
-    const bit = 1 << single.indexOf(name)
-    if ((seen & bit) !== 0) return problem(400, `Repeated ${labels[name]}`)
-    seen |= bit
+    if (found !== undefined) return found
+    if ((seen & single[name]) !== 0) return problem(400, `Repeated ${labelFor(name)}`)
+    seen |= single[name]
   }
   if (!hasVia) return missing('via')
-  for (const [index, name] of single.entries()) {
-    // Max-Forwards is the only optional one: elements of RFC 2543 don't send it (RFC 4475 §3.4.1).
-    if ((seen & (1 << index)) === 0 && name !== 'max-forwards') return missing(name)
+  if ((seen & mandatory) !== mandatory) {
+    for (const name of ['from', 'to', 'call-id', 'cseq'] as const)
+      if ((seen & single[name]) === 0) return missing(name)
   }
-  if (isRequest && message.cseq.method !== (message as SipRequest).method) return cseqMismatch
-  return undefined
+  return message.kind === 'request' && message.cseq.method !== message.method ? cseqMismatch : undefined
 }
 
 /** All values: after ours is taken off a response, the next one is where it goes. */
@@ -139,11 +129,10 @@ function areVias(message: SipMessage, line: string, topmost: boolean): boolean {
 }
 
 function listProblem(name: 'contact' | 'route', line: string): Problem | undefined {
-  const label = name === 'contact' ? 'Contact' : 'Route'
   if (name === 'contact' && line === '*') return undefined
-  if (!line.includes(',')) return addressProblem(line, label)
+  if (!line.includes(',')) return addressProblem(line, name)
   for (const value of splitList(line)) {
-    const found = addressProblem(value, label)
+    const found = addressProblem(value, name)
     if (found !== undefined) return found
   }
   return undefined
@@ -153,9 +142,9 @@ function listProblem(name: 'contact' | 'route', line: string): Problem | undefin
  * A name-addr whose URI, if it is sip, sips or tel, can be parsed. `%00` is legal in a URI (RFC 4475 §3.1.1.4), but
  * no account of ours has a NUL in its name, and a C string behind us could end there: bob%00evil would become bob.
  */
-function addressProblem(text: string, label: string): Problem | undefined {
+function addressProblem(text: string, name: string): Problem | undefined {
   const address = parseNameAddr(text)
-  if (address === undefined) return malformed(label)
+  if (address === undefined) return malformed(name)
   if (address.uri.includes('%00')) return escapedNul
-  return parseUri(address.uri) === undefined ? malformed(label) : undefined
+  return parseUri(address.uri) === undefined ? malformed(name) : undefined
 }

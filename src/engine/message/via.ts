@@ -1,5 +1,5 @@
 /** The Via header (RFC 3261 §20.42, §18.1.1, §18.2.1; RFC 3581). */
-import { isToken, parseNumber, skipBlanks, trimmedSlice } from './chars.js'
+import { isBlank, parseNumber, tokenEnd, trimmedSlice } from './chars.js'
 import { formatHostPort, parseHostPort } from './host.js'
 import { findParam, formatParams, parseParams, withParam, type Param } from './params.js'
 
@@ -52,28 +52,23 @@ export class Via {
  * Undefined if it is malformed or not of SIP/2.0.
  */
 export function parseVia(text: string): Via | undefined {
-  const first = text.indexOf('/')
-  const second = text.indexOf('/', first + 1)
-  if (first === -1 || second === -1) return undefined
-  if (trimmedSlice(text, 0, first).toUpperCase() !== 'SIP') return undefined
-  if (trimmedSlice(text, first + 1, second) !== '2.0') return undefined
-  const from = skipBlanks(text, second + 1)
-  const space = blankAfter(text, from)
-  if (space === -1) return undefined
-  const transport = text.slice(from, space)
-  if (!isToken(transport)) return undefined
-  const semicolon = text.indexOf(';', space)
-  const end = semicolon === -1 ? text.length : semicolon
-  const sentBy = parseHostPort(trimmedSlice(text, space, end))
-  const params = parseParams(text, end)
+  const from = transportStart(text)
+  const end = from === -1 ? -1 : tokenEnd(text, from)
+  if (end <= from || !isBlank(text.charCodeAt(end))) return undefined
+  const transport = text.slice(from, end)
+  const semicolon = text.indexOf(';', end)
+  const sentByEnd = semicolon === -1 ? text.length : semicolon
+  const sentBy = parseHostPort(trimmedSlice(text, end, sentByEnd))
+  const params = parseParams(text, sentByEnd)
   if (sentBy === undefined || params === undefined) return undefined
   return new Via(transport.toUpperCase(), sentBy.host, sentBy.port, params)
 }
 
-function blankAfter(text: string, from: number): number {
-  const space = text.indexOf(' ', from)
-  const tab = text.indexOf('\t', from)
-  return space === -1 || (tab !== -1 && tab < space) ? tab : space
+/** Position of the transport behind `SIP/2.0/`, or -1. */
+function transportStart(text: string): number {
+  if (text.startsWith('SIP/2.0/') && !isBlank(text.charCodeAt(8))) return 8
+  const protocol = /^[ \t]*sip[ \t]*\/[ \t]*2\.0[ \t]*\/[ \t]*/i.exec(text)
+  return protocol === null ? -1 : protocol[0].length
 }
 
 /** `SIP/2.0/UDP host:port;branch=...` */

@@ -13,7 +13,15 @@ import { bracketed } from './record-route.js'
 export type HeaderEdits = readonly (readonly [name: string, value: string])[]
 
 /** These are the engine's own: an application can't set them (as on drachtio-server). */
-const immutable = new Set(['via', 'route', 'record-route', 'content-length', 'call-id', 'cseq', 'max-forwards'])
+const immutable = new Set([
+  'via',
+  'route',
+  'record-route',
+  'content-length',
+  'call-id',
+  'cseq',
+  'max-forwards',
+])
 
 /** Headers of which several may stand side by side: an edit adds one. All others are replaced. */
 const additive = new Set([

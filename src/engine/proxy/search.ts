@@ -90,7 +90,11 @@ export class Search implements BranchOwner {
     const invite = this.upstream.request.method === 'INVITE'
     const { finalTimeoutMs, simultaneous } = this.options
     // RFC 4320 §4.2: a non-INVITE must be answered before the caller's own timer F, and never with 408.
-    const limit = invite ? (simultaneous ? finalTimeoutMs : undefined) : (finalTimeoutMs ?? 62 * this.env.timing.t1)
+    const limit = invite
+      ? simultaneous
+        ? finalTimeoutMs
+        : undefined
+      : (finalTimeoutMs ?? 62 * this.env.timing.t1)
     if (limit !== undefined) this.#finalTimer = this.env.scheduler.after(limit, () => this.#timeOut())
     this.#launch()
   }

@@ -67,7 +67,8 @@ export class NonInviteClientTransaction {
       if ((this.state !== 'trying' && this.state !== 'proceeding') || !this.#data) return
       this.env.send(this.flow, this.#data, (error) => this.#fail(error))
       // §17.1.2.2: T2 from the moment a provisional response has come.
-      const next = this.state === 'proceeding' ? this.env.timing.t2 : Math.min(interval * 2, this.env.timing.t2)
+      const next =
+        this.state === 'proceeding' ? this.env.timing.t2 : Math.min(interval * 2, this.env.timing.t2)
       this.#retransmitAfter(next)
     })
   }

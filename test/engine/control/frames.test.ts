@@ -12,7 +12,8 @@ t.test('frames come out whole whatever the chunks are', async () => {
         const stream = Buffer.from(texts.map(frame).join(''), 'latin1')
         const reader = new FrameReader(1000)
         const got: string[] = []
-        for (let at = 0; at < stream.length; at += chunk) got.push(...reader.push(stream.subarray(at, at + chunk)))
+        for (let at = 0; at < stream.length; at += chunk)
+          got.push(...reader.push(stream.subarray(at, at + chunk)))
         return JSON.stringify(got) === JSON.stringify(texts)
       },
     ),

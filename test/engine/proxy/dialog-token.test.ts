@@ -21,7 +21,11 @@ t.test('a token is good for nothing else', async (t) => {
   t.equal(tokens.verify(token, 'call', 'mallory', 'bob'), undefined)
   t.equal(tokens.verify(token, 'call', undefined, 'alice'), undefined)
   t.equal(tokens.verify('', 'call', 'alice', 'bob'), undefined)
-  t.equal(new DialogTokens(Buffer.alloc(32, 8)).verify(token, 'call', 'alice', 'bob'), undefined, 'another key')
+  t.equal(
+    new DialogTokens(Buffer.alloc(32, 8)).verify(token, 'call', 'alice', 'bob'),
+    undefined,
+    'another key',
+  )
 })
 
 t.test('a token with one character changed is refused', async () => {

@@ -39,7 +39,13 @@ function client(method: 'INVITE' | 'OPTIONS', transport: TransportName) {
   const make = method === 'INVITE' ? InviteClientTransaction : NonInviteClientTransaction
   const machine = new make(wire, fakeFlow(transport), request(method), user)
   machine.start()
-  return { wire, events, machine, clock: wire.scheduler, receive: (status: number) => machine.receive(response(status, method)) }
+  return {
+    wire,
+    events,
+    machine,
+    clock: wire.scheduler,
+    receive: (status: number) => machine.receive(response(status, method)),
+  }
 }
 
 t.test('an INVITE over UDP is repeated on timer A, doubling, until timer B ends it', async (t) => {
@@ -68,24 +74,27 @@ t.test('a provisional response stops the repetition and timer B', async (t) => {
   t.strictSame(events, ['100', '180'])
 })
 
-t.test('a final response to INVITE is acknowledged as §17.1.1.3 says, and again for each repetition', async (t) => {
-  const { wire, events, clock, receive } = client('INVITE', 'udp')
-  receive(486)
-  receive(486)
-  t.strictSame(events, ['486'], 'the user hears of it once')
-  const acks = wire.sent.slice(1).map(({ text }) => text)
-  t.equal(acks.length, 2)
-  const ack = acks[0] ?? ''
-  t.match(ack, /^ACK sip:bob@192\.0\.2\.4 SIP\/2\.0\r\n/)
-  t.match(ack, 'Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKabc\r\n')
-  t.match(ack, 'Route: <sip:proxy.example;lr>\r\n')
-  t.match(ack, 'To: <sip:bob@example.com>;tag=b1\r\n', 'the To of the response')
-  t.match(ack, 'CSeq: 7 ACK\r\n')
-  clock.advance(31_999)
-  t.notMatch(events, ['486', 'terminated'])
-  clock.advance(1)
-  t.strictSame(events, ['486', 'terminated'], 'timer D')
-})
+t.test(
+  'a final response to INVITE is acknowledged as §17.1.1.3 says, and again for each repetition',
+  async (t) => {
+    const { wire, events, clock, receive } = client('INVITE', 'udp')
+    receive(486)
+    receive(486)
+    t.strictSame(events, ['486'], 'the user hears of it once')
+    const acks = wire.sent.slice(1).map(({ text }) => text)
+    t.equal(acks.length, 2)
+    const ack = acks[0] ?? ''
+    t.match(ack, /^ACK sip:bob@192\.0\.2\.4 SIP\/2\.0\r\n/)
+    t.match(ack, 'Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKabc\r\n')
+    t.match(ack, 'Route: <sip:proxy.example;lr>\r\n')
+    t.match(ack, 'To: <sip:bob@example.com>;tag=b1\r\n', 'the To of the response')
+    t.match(ack, 'CSeq: 7 ACK\r\n')
+    clock.advance(31_999)
+    t.notMatch(events, ['486', 'terminated'])
+    clock.advance(1)
+    t.strictSame(events, ['486', 'terminated'], 'timer D')
+  },
+)
 
 t.test('over a reliable transport timer D is zero', async (t) => {
   const { events, receive } = client('INVITE', 'tcp')
@@ -93,17 +102,20 @@ t.test('over a reliable transport timer D is zero', async (t) => {
   t.strictSame(events, ['404', 'terminated'])
 })
 
-t.test('each 2xx to INVITE reaches the user for 64*T1 (RFC 6026), unacknowledged by the transaction', async (t) => {
-  const { wire, events, clock, receive } = client('INVITE', 'udp')
-  receive(200)
-  clock.advance(20_000)
-  receive(200)
-  t.equal(wire.sent.length, 1)
-  clock.advance(12_000)
-  t.strictSame(events, ['200', '200', 'terminated'])
-  receive(200)
-  t.equal(events.length, 3, 'afterwards it is a stray')
-})
+t.test(
+  'each 2xx to INVITE reaches the user for 64*T1 (RFC 6026), unacknowledged by the transaction',
+  async (t) => {
+    const { wire, events, clock, receive } = client('INVITE', 'udp')
+    receive(200)
+    clock.advance(20_000)
+    receive(200)
+    t.equal(wire.sent.length, 1)
+    clock.advance(12_000)
+    t.strictSame(events, ['200', '200', 'terminated'])
+    receive(200)
+    t.equal(events.length, 3, 'afterwards it is a stray')
+  },
+)
 
 t.test('a late error of the network ends an INVITE only before the peer has answered', async (t) => {
   const early = client('INVITE', 'tcp')
