@@ -48,7 +48,7 @@ const RETRY_AFTER = { 'Retry-After': '5' }
 export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
   const { config, store, log, now = Date.now, random = randomBytes } = options
   const { sip } = config
-  const stats = createStats()
+  const stats = createStats(() => registrar.queued)
   const edges: Edge[] = []
   const running = new Set<Promise<void>>()
   let stopping = false
@@ -210,10 +210,7 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
       return edges.length > 0 && edges.every((edge) => edge.connected)
     },
 
-    get stats() {
-      stats.registrarQueue = registrar.queued
-      return stats
-    },
+    stats,
   }
 }
 

@@ -83,9 +83,18 @@ export function targetUri({ contact, source, transport }: Registration): string 
   if (!uri) return undefined
   // Parameters of that name in the contact would send the call wherever the phone likes.
   const params = [...uri.params].filter(([name]) => name !== 'flow' && name !== 'flow-transport')
-  params.push(['flow', source], ['flow-transport', transport])
+  params.push(['flow', transport === 'udp' ? datagramFlow(uri, source) : source], ['flow-transport', transport])
   // Headers are not allowed in a Request-URI (§19.1.1), and drachtio's proxy command takes no sips: targets.
   return `sip:${userInfo(uri)}${address(uri)}${params.map(([name, value]) => `;${name}${value === null ? '' : `=${value}`}`).join('')}`
+}
+
+/**
+ * A phone that is not behind a NAT, which its address in the Contact shows, is reached at the port that the Contact
+ * names: some phones send from one port and listen on another (RFC 3581 §1). For all others the source is the way in.
+ */
+function datagramFlow(contact: SipUri, source: string): string {
+  const named = address({ ...contact, port: contact.port ?? 5060 })
+  return source.startsWith(`${address({ ...contact, port: null })}:`) ? named : source
 }
 
 function userInfo({ user, password }: SipUri): string {

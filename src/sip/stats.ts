@@ -14,10 +14,11 @@ export interface SipStats {
   /** Answered 500 or 503 because of an error of ours. */
   errors: number
   /** REGISTERs that wait for the next transaction. */
-  registrarQueue: number
+  readonly registrarQueue: number
 }
 
-export function createStats(): SipStats {
+/** The one object that counts all of it; hold on to it, its values are always the present ones. */
+export function createStats(registrarQueue: () => number): SipStats {
   return {
     requests: {},
     registrations: { added: 0, refreshed: 0, removed: 0, refused: 0 },
@@ -26,7 +27,9 @@ export function createStats(): SipStats {
     calls: { answered: 0, cancelled: 0, no_answer: 0, busy: 0, failed: 0 },
     drops: {},
     errors: 0,
-    registrarQueue: 0,
+    get registrarQueue() {
+      return registrarQueue()
+    },
   }
 }
 

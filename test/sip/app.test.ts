@@ -365,8 +365,9 @@ t.test('a caller who gives up while we look is not put through', async (t) => {
   store.bindings.set(2, [binding('sip:x@10.0.0.2')])
   let release = () => {}
   const held = new Promise<void>((resolve) => (release = resolve))
-  const look = store.directory.accountByNumber
-  store.directory.accountByNumber = async (number) => {
+  const { directory } = store
+  const look = directory.accountByNumber.bind(directory)
+  directory.accountByNumber = async (number) => {
     await held
     return look(number)
   }

@@ -79,10 +79,11 @@ export class FakeStore implements Pick<Store, 'directory' | 'registrations' | 's
     apply: async <T>(changes: readonly RegistrationChange<T>[]): Promise<RegistrationOutcome<T>[]> => {
       await this.#answer(undefined)
       const next = new Map(this.bindings)
-      const outcomes = changes.map(({ accountId, decide }): RegistrationOutcome<T> => {
+      const outcomes = changes.map((change): RegistrationOutcome<T> => {
+        const { accountId } = change
         const found = this.accounts.find((one) => one.id === accountId)
         if (!found) return 'gone'
-        const { bindings, result } = decide(next.get(accountId) ?? [], found)
+        const { bindings, result } = change.decide(next.get(accountId) ?? [], found)
         if (bindings) next.set(accountId, bindings)
         return { result }
       })
