@@ -22,16 +22,19 @@ export interface SippUser {
   virtualNumber: string
   /** The number that it calls. */
   dials?: string
+  /** Tells the devices of one account apart; "1" by default. */
+  device?: string
 }
 
 const nobody: SippUser = { username: '', password: '', virtualNumber: '' }
 
 /**
- * [field0] username, [field1] the Authorization header, [field2] own number, [field3] dialled number.
+ * [field0] username, [field1] the Authorization header, [field2] own number, [field3] dialled number,
+ * [field4] device.
  * The keyword [authentication] can't take a field as its parameter, but a field can hold the whole keyword.
  */
-const injectionLine = ({ username, password, virtualNumber, dials = '' }: SippUser): string =>
-  `${username};[authentication username=${username} password=${password}];${virtualNumber};${dials};\n`
+const injectionLine = ({ username, password, virtualNumber, dials = '', device = '1' }: SippUser): string =>
+  `${username};[authentication username=${username} password=${password}];${virtualNumber};${dials};${device};\n`
 
 export interface SippRun {
   /** Name of a scenario in test/interop/scenarios without .xml, or an absolute path. */
@@ -43,7 +46,7 @@ export interface SippRun {
   port?: number
   /** Lines of the injection file; one phone each. */
   users?: readonly SippUser[]
-  /** Scenario runs after which it ends; 1 by default. */
+  /** Scenario runs after which it ends; 1 by default, 0: none, it goes on until it is stopped. */
   calls?: number
   /** Seconds after which it is ended as failed; 10 by default. */
   timeout?: number
@@ -96,7 +99,11 @@ export class Sipp {
     const args = [
       ...(run.remote === undefined ? [] : [run.remote]),
       ...['-sf', scenario, '-inf', users, '-i', '127.0.0.1', '-mi', '127.0.0.1', '-p', String(port)],
-      ...['-t', run.transport === 'tcp' ? 't1' : 'u1', '-m', String(run.calls ?? 1)],
+      ...[
+        '-t',
+        run.transport === 'tcp' ? 't1' : 'u1',
+        ...(run.calls === 0 ? [] : ['-m', String(run.calls ?? 1)]),
+      ],
       ...['-timeout', `${timeout}s`, '-timeout_error', '-nostdin', '-auth_uri', keys.domain],
       ...['-trace_err', '-error_file', 'errors.log', '-trace_stat', '-stf', 'stat.csv', '-fd', '1'],
       ...(run.trace === false ? [] : ['-trace_msg', '-message_file', 'messages.log']),

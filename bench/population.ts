@@ -1,0 +1,107 @@
+/** The accounts and live bindings that a measurement finds. */
+import { readFile } from 'node:fs/promises'
+import { randomInt } from 'node:crypto'
+import type { Product } from '../test/support/product.js'
+import { Sipp, runSipp, type SippUser } from '../test/support/sipp.js'
+import { loadOptions, scenario, type Target } from './measure.js'
+
+export interface Population {
+  /** Phones that register and call. */
+  phones: SippUser[]
+  /** Phones that are called. */
+  callees: SippUser[]
+}
+
+const callees = 100
+/** Requests to the API at a time, and registrations per second, while filling. */
+const parallel = 8
+const fillRate = 1000
+
+/** Makes accounts through the API up to the wanted number; those of an earlier call stay. */
+export const accountMaker = async (product: Product): Promise<(accounts: number) => Promise<Population>> => {
+  const group = await product.createGroup('Bench')
+  let number = 100_000
+  const more = async (count: number): Promise<SippUser[]> => {
+    const made: SippUser[] = []
+    const wanted = Array.from({ length: count }, () => String(number++))
+    const worker = async (): Promise<void> => {
+      for (let next = wanted.pop(); next !== undefined; next = wanted.pop()) {
+        made.push(
+          await product.createAccount(group, { virtualNumber: next, password: `pw-${randomInt(1e12)}` }),
+        )
+      }
+    }
+    await Promise.all(Array.from({ length: parallel }, worker))
+    return made
+  }
+  const population: Population = { phones: [], callees: await more(callees) }
+  return async (accounts) => {
+    population.phones.push(...(await more(accounts - population.phones.length)))
+    return population
+  }
+}
+
+/** The accounts of another server: `username;password;number` a line, the last tenth (at most 100) callees. */
+export const accountReader = async (file: string): Promise<(accounts: number) => Promise<Population>> => {
+  const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line.trim() !== '')
+  const users = lines.map((line, index): SippUser => {
+    const [username, password, virtualNumber] = line.trim().split(';')
+    if (username === undefined || password === undefined || virtualNumber === undefined) {
+      throw new Error(`${file}:${index + 1}: username;password;number expected`)
+    }
+    return { username, password, virtualNumber }
+  })
+  const called = Math.max(1, Math.min(callees, Math.floor(users.length / 10)))
+  return async (accounts) => {
+    const phones = users.slice(0, users.length - called).slice(0, accounts)
+    if (phones.length < accounts) throw new Error(`${file} has no ${accounts} accounts and ${called} callees`)
+    return { phones, callees: users.slice(-called) }
+  }
+}
+
+/** Registers every device of `users` once. */
+const register = async (
+  target: Target,
+  users: readonly SippUser[],
+  keys: Record<string, string>,
+): Promise<void> => {
+  const result = await runSipp({
+    scenario: scenario('register'),
+    remote: target.address,
+    transport: target.transport,
+    users,
+    calls: users.length,
+    trace: false,
+    timeout: users.length / fillRate + 60,
+    keys: { domain: target.domain, ...keys },
+    options: loadOptions(fillRate),
+  })
+  if (result.code !== 0)
+    throw new Error(`registering: ${result.failed} failed\n${result.errors.slice(0, 2000)}`)
+}
+
+/** Gives the phones `bindings` bindings in all, device after device. */
+export const bind = async (target: Target, phones: readonly SippUser[], bindings: number): Promise<void> => {
+  const device = (index: number): SippUser[] => {
+    const phone = phones[index % phones.length]
+    return phone === undefined ? [] : [{ ...phone, device: String(1 + Math.floor(index / phones.length)) }]
+  }
+  await register(target, Array.from({ length: bindings }, (_, index) => device(index)).flat(), {
+    contact_port: '9',
+  })
+}
+
+/** Starts a SIPp that answers at once, registered for all the callees. The caller stops it. */
+export const answering = async (target: Target, called: readonly SippUser[]): Promise<Sipp> => {
+  const phone = await Sipp.start({
+    scenario: scenario('callee'),
+    transport: target.transport,
+    calls: 0,
+    trace: false,
+    timeout: 3600,
+    options: loadOptions(10_000),
+  })
+  await phone.listening(target.transport)
+  await register(target, called, { contact_port: String(phone.port) })
+  return phone
+}
