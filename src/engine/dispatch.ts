@@ -84,8 +84,8 @@ export class Dispatcher {
       (error) => this.onFailure(request, error),
     )
     if (request.method === 'CANCEL') return this.#receiveCancel(incoming)
-    // §17.2.1: at once, so that the caller stops retransmitting whatever the application takes.
-    if (request.method === 'INVITE') incoming.reply(100)
+    // §17.2.1: so that the caller stops retransmitting whatever the application takes.
+    if (request.method === 'INVITE') incoming.replyTryingLater()
     if (isLoop(request, this.transport)) {
       this.stats.loops++
       incoming.reply(482)

@@ -81,7 +81,11 @@ export interface EdgeOptions extends EdgeAddress {
 /** The parts of drachtio-srf that its types do not tell. */
 interface SrfClient {
   mapServer: Map<Socket, { pendingNetworkInvites: Map<string, unknown> }>
-  wp: { closing?: boolean; reconnectVars: { retryTimer: NodeJS.Timeout | null } }
+  wp: {
+    closing?: boolean
+    reconnectVars: { retryTimer: NodeJS.Timeout | null }
+    send(socket: Socket, text: string): void
+  }
   proxy(request: SrfRequest, options: object, callback: ProxyCallback): void
 }
 type ProxyCallback = (
@@ -125,11 +129,13 @@ export async function connectEdge(options: EdgeOptions): Promise<Edge> {
   const guarded = new WeakSet<Socket>()
   let connected = false
   let closed = false
+  /** Whether the edge understands `drop`; drachtio-server would close the connection. */
+  let canDrop = false
   let addresses: { host: string; port: number }[] = []
 
   for (const method of options.methods)
     srf.app.use(method.toLowerCase(), (request, response) =>
-      options.handler(new SrfEdgeRequest(request, response, proxies)),
+      options.handler(new SrfEdgeRequest(request, response, proxies, canDrop)),
     )
 
   const client = () => srf.app.client
@@ -162,7 +168,7 @@ export async function connectEdge(options: EdgeOptions): Promise<Edge> {
       options.connectTimeoutMs ?? 10_000,
     )
 
-    srf.on('connect', (error: Error | null, hostports?: string) => {
+    srf.on('connect', (error: Error | null, hostports?: string, version?: string) => {
       if (closed) {
         for (const socket of client().mapServer.keys()) socket.destroy()
         return
@@ -174,6 +180,7 @@ export async function connectEdge(options: EdgeOptions): Promise<Edge> {
       }
       for (const socket of client().mapServer.keys()) if (!guarded.has(socket)) guard(socket)
       addresses = parseHostports(hostports ?? '')
+      canDrop = version?.includes('privateline') ?? false
       connected = true
       clearTimeout(deadline)
       log.info({ edge: address(options), addresses: hostports }, 'connected to the edge')
@@ -225,6 +232,7 @@ class SrfEdgeRequest implements EdgeRequest {
     private readonly request: SrfRequest,
     private readonly response: SrfResponse,
     private readonly proxies: Set<(error: Error) => void>,
+    private readonly canDrop: boolean,
   ) {
     this.source = {
       // The embedded engine writes IPv6 without brackets, as sockets do; others may not.
@@ -291,6 +299,7 @@ class SrfEdgeRequest implements EdgeRequest {
     // srf would keep the INVITE for ever.
     const state = this.request.agent.mapServer.get(this.request.socket)
     state?.pendingNetworkInvites.delete(this.callId)
+    if (state && this.canDrop) this.request.agent.wp.send(this.request.socket, `drop|${this.request.stackTxnId}`)
   }
 
   proxy(targets: readonly string[], options: ProxyOptions): Promise<ProxyResult> {

@@ -26,7 +26,8 @@ export function identityHeaders(
   if (wantsPrivacy(request.header('privacy'))) {
     headers['From'] = `"Anonymous" <sip:anonymous@anonymous.invalid>${tag}`
   } else {
-    const address = `${quotedName(caller.displayName)}<sip:${caller.virtualNumber}@${domain}>`
+    const host = domain.includes(':') ? `[${domain}]` : domain
+    const address = `${quotedName(caller.displayName)}<sip:${caller.virtualNumber}@${host}>`
     headers['From'] = address + tag
     headers['P-Asserted-Identity'] = address
   }

@@ -62,7 +62,7 @@ t.test('ping, route and remove_route are acknowledged; an unknown command is ref
   say('5|dance')
   await client.closed
   const answers = client.received()
-  t.match(answers, /response\|1\|OK\|udp\/127\.0\.0\.1:\d+,tcp\/127\.0\.0\.1:\d+\|v0\.9\.10\|/)
+  t.match(answers, /response\|1\|OK\|udp\/127\.0\.0\.1:\d+,tcp\/127\.0\.0\.1:\d+\|v0\.9\.10-privateline\|/)
   t.match(answers, /response\|2\|OK\|pong/)
   t.match(answers, /response\|3\|OK/)
   t.match(answers, /response\|4\|OK/)
@@ -146,4 +146,24 @@ t.test('the application hears of call attempts, starts and stops where it asks f
     'stop network normal-release',
     'stop application normal-release',
   ])
+})
+
+t.test('an application may leave a request unanswered: nothing is sent, not even 100', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const client = (srf as unknown as { app: { client: { wp: { send(socket: unknown, text: string): void } } } }).app.client
+  onRequest(srf, 'invite', (req) => {
+    const { socket, stackTxnId } = req as unknown as { socket: unknown; stackTxnId: string }
+    client.wp.send(socket, `drop|${stackTxnId}`)
+  })
+  onRequest(srf, 'options', (_, res) => res.send(200))
+  const scanner = await edge.phone('udp')
+  const text = scanner.request({ method: 'INVITE', uri: 'sip:100@localhost' })
+  scanner.send(text)
+  while (edge.engine.stats().unanswered > 0 || edge.engine.stats().requests < 1) await new Promise(setImmediate)
+  scanner.send(text)
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  scanner.send(scanner.request({ method: 'OPTIONS', uri: 'sip:localhost' }))
+  await scanner.expect(200)
+  t.equal(scanner.received.length, 1)
 })

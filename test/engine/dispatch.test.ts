@@ -163,7 +163,7 @@ t.test('CANCEL of nothing is 481; CANCEL before the application has answered is 
   await alice.expect(481)
   const text = invite(alice)
   alice.send(text)
-  await alice.expect(100)
+  await alice.expect(100, 1000)
   alice.send(cancelFor(text))
   await alice.expect(200)
   await alice.expect(487)

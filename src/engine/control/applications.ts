@@ -5,12 +5,11 @@
 import type { FlowAddress } from '../proxy/dialog-token.js'
 import { responseTo } from '../message/response.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
-import type { Destination } from '../proxy/branch.js'
 import type { ProxyEnvironment } from '../proxy/client.js'
 import { hasHopsLeft } from '../proxy/in-dialog.js'
 import { formsDialog } from '../proxy/record-route.js'
 import { Search } from '../proxy/search.js'
-import { parseTarget } from '../proxy/target.js'
+import { parseTarget, type Target } from '../proxy/target.js'
 import type { Incoming } from '../transaction/incoming.js'
 import type { Timer } from '../transaction/timers.js'
 import { parseAppMessage, parseDuration } from './app-message.js'
@@ -115,7 +114,7 @@ export class Applications implements CommandHandler {
     }
     const destinations = targets
       .map(parseTarget)
-      .filter((target): target is Destination => target !== undefined)
+      .filter((target): target is Target => target !== undefined)
     if (destinations.length === 0) {
       incoming.reply(500)
       return session.answer(ref, `NOK|error proxying request to ${targets[0] ?? ''}`)
@@ -150,7 +149,18 @@ export class Applications implements CommandHandler {
       },
     )
     incoming.onCancel = (cancel) => search.cancel(cancel.lines('reason'))
+    // Not before: a request that is challenged or dropped needs no 100 (§17.2.1 gives 200 ms).
+    if (request.method === 'INVITE') incoming.reply(100)
     search.start(destinations)
+  }
+
+  drop(session: ControlSession, ref: string, transactionId: string): void {
+    const pending = this.#pending.get(transactionId)
+    if (!pending || pending.session !== session) {
+      return session.answer(ref, `NOK|Unknown transaction id: ${transactionId}`)
+    }
+    pending.incoming.abandon()
+    session.answer(ref, 'OK')
   }
 
   closed(session: ControlSession): void {

@@ -8,6 +8,7 @@ export interface CommandHandler {
   respond(session: ControlSession, ref: string, transactionId: string, text: string): void
   request(session: ControlSession, ref: string, fields: readonly string[], text: string): void
   proxy(session: ControlSession, ref: string, fields: readonly string[], text: string): void
+  drop(session: ControlSession, ref: string, transactionId: string): void
   closed(session: ControlSession): void
 }
 
@@ -20,8 +21,11 @@ export interface SessionOptions {
   maxQueueBytes: number
 }
 
-/** drachtio-srf asks for v0.8.2 or newer before it sends pings. */
-const protocolVersion = 'v0.9.10'
+/**
+ * drachtio-srf asks for v0.8.2 or newer before it sends pings. The suffix tells an application that it may use what
+ * drachtio-server lacks: headers removed by an empty value, the `;flow=` parameter of targets, and `drop`.
+ */
+const protocolVersion = 'v0.9.10-privateline'
 
 export class ControlSession {
   readonly routes = new Set<string>()
@@ -120,6 +124,8 @@ export class ControlSession {
         return this.answer(ref, 'OK|pong')
       case 'proxy':
         return this.handler.proxy(this, ref, fields.slice(2), message)
+      case 'drop':
+        return this.handler.drop(this, ref, fields[2] ?? '')
       case 'sip':
         if (message.startsWith('SIP/2.0 ')) {
           return this.handler.respond(this, ref, fields[2] ?? '', message)

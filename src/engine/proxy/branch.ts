@@ -8,17 +8,11 @@ import { pushVia } from './forward.js'
 import { nextHop } from './next-hop.js'
 import type { Target } from './target.js'
 
-/** A target, and for requests inside a dialog the hop to fall back on when its flow is gone. */
-export interface Destination extends Target {
-  /** URI to resolve when there is no flow, or when it is gone; absent: the flow or nothing. */
-  nextHop?: string
-}
-
 export interface BranchOwner {
   readonly incomingFlow: Flow
   readonly provisionalTimeoutMs: number | undefined
   /** The request for this branch, all but Via and Record-Route. */
-  prepare(destination: Destination): SipRequest
+  prepare(destination: Target): SipRequest
   record(request: SipRequest, outgoing: Flow): void
   branchParameter(): string
   onProvisional(response: SipResponse): void
@@ -44,7 +38,7 @@ export class Branch {
   constructor(
     private readonly env: ProxyEnvironment,
     private readonly owner: BranchOwner,
-    private readonly destination: Destination,
+    private readonly destination: Target,
   ) {
     this.hop = destination.flow
   }
@@ -94,7 +88,7 @@ export class Branch {
         preferred: this.owner.incomingFlow.listener,
       })
     if (!flow) return this.#fail(503)
-    this.hop = address
+    this.hop ??= address
     this.#send(flow)
   }
 

@@ -5,13 +5,13 @@
 import type { SipRequest } from '../message/sip-message.js'
 import type { Incoming } from '../transaction/incoming.js'
 import type { Flow } from '../transport/transport.js'
-import type { Destination } from './branch.js'
 import type { ProxyEnvironment } from './client.js'
 import type { VerifiedDialog } from './dialog-token.js'
 import { branchParameter, decrementMaxForwards, loopHash, pushVia } from './forward.js'
 import { nextHop } from './next-hop.js'
 import { applyRemainingRoute } from './record-route.js'
 import { Search } from './search.js'
+import type { Target } from './target.js'
 
 export function forwardInDialog(env: ProxyEnvironment, incoming: Incoming, dialog: VerifiedDialog): void {
   const { request } = incoming
@@ -57,9 +57,9 @@ export function hasHopsLeft(request: SipRequest): boolean {
   return Number(request.get('max-forwards') ?? 70) > 0
 }
 
-function destinationOf(request: SipRequest, dialog: VerifiedDialog): Destination {
+function destinationOf(request: SipRequest, dialog: VerifiedDialog): Target {
   const hop = applyRemainingRoute(request)
-  const destination: Destination = { uri: request.uri, nextHop: hop }
+  const destination: Target = { uri: request.uri, nextHop: hop }
   const peer = dialog.fromCaller ? dialog.flows.callee : dialog.flows.caller
   // With a route left, the peer is not our neighbour, and its flow is not the way.
   if (peer && hop === request.uri) destination.flow = peer

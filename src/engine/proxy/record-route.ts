@@ -146,10 +146,7 @@ function flowOf(side: keyof DialogFlows, flow: Flow, uri: string | undefined): D
     port: flow.remotePort,
   }
   const parsed = uri === undefined ? undefined : parseUri(uri)
-  const direct =
-    flow.transport === 'udp' &&
-    parsed !== undefined &&
-    parsed.host === flow.remoteAddress &&
-    (parsed.port ?? 5060) === flow.remotePort
+  // Its port may differ from the source's: some phones send from one port and listen on another (RFC 3581 §1).
+  const direct = flow.transport === 'udp' && parsed?.host === flow.remoteAddress
   return direct ? {} : { [side]: address }
 }

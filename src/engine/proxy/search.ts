@@ -8,7 +8,7 @@ import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import type { Timer } from '../transaction/timers.js'
 import type { Flow } from '../transport/transport.js'
 import { bestResponse, type FinalResponse } from './best-response.js'
-import { Branch, type BranchOwner, type Destination } from './branch.js'
+import { Branch, type BranchOwner } from './branch.js'
 import type { ProxyEnvironment } from './client.js'
 import type { FlowAddress } from './dialog-token.js'
 import {
@@ -19,6 +19,7 @@ import {
   responseUpstream,
   type HeaderEdits,
 } from './forward.js'
+import type { Target } from './target.js'
 
 /** The server side of the search. */
 export interface Upstream {
@@ -57,7 +58,7 @@ const answeredElsewhere = 'SIP;cause=200;text="Call completed elsewhere"'
 
 export class Search implements BranchOwner {
   readonly #branches: Branch[] = []
-  readonly #waiting: Destination[] = []
+  readonly #waiting: Target[] = []
   readonly #known = new Set<string>()
   readonly #collected: Collected[] = []
   readonly #hash: string
@@ -85,7 +86,7 @@ export class Search implements BranchOwner {
   }
 
   /** Starts with these targets, in order of preference. */
-  start(destinations: readonly Destination[]): void {
+  start(destinations: readonly Target[]): void {
     for (const destination of destinations) this.#add(destination)
     const invite = this.upstream.request.method === 'INVITE'
     const { finalTimeoutMs, simultaneous } = this.options
@@ -107,7 +108,7 @@ export class Search implements BranchOwner {
 
   // BranchOwner
 
-  prepare(destination: Destination): SipRequest {
+  prepare(destination: Target): SipRequest {
     const request = this.upstream.request.clone()
     request.uri = destination.uri
     decrementMaxForwards(request)
@@ -159,7 +160,7 @@ export class Search implements BranchOwner {
 
   // The search itself
 
-  #add(destination: Destination): void {
+  #add(destination: Target): void {
     if (this.#known.size >= this.env.maxForks) return
     const key = `${destination.uri} ${destination.flow?.address ?? ''} ${destination.flow?.port ?? ''}`
     if (this.#known.has(key)) return

@@ -6,8 +6,10 @@ import type { FlowAddress } from './dialog-token.js'
 export interface Target {
   /** The Request-URI for this branch: the phone's own contact. */
   uri: string
-  /** Send over this flow and no other (RFC 5626 §5.3). */
+  /** Send over this flow (RFC 5626 §5.3). */
   flow?: FlowAddress
+  /** URI to resolve when there is no flow, or when it is gone; absent beside a flow: the flow or nothing. */
+  nextHop?: string
 }
 
 const transports: readonly string[] = ['udp', 'tcp', 'tls', 'ws', 'wss']
@@ -24,9 +26,13 @@ export function parseTarget(text: string): Target | undefined {
   if (flow === undefined) return { uri: text }
   const at = parseHostPort(flow)
   if (!at || !transports.includes(transport)) return undefined
+  const uri = formatUri(withoutUriParams(parsed, ['flow', 'flow-transport']))
   return {
-    uri: formatUri(withoutUriParams(parsed, ['flow', 'flow-transport'])),
+    uri,
     flow: { transport: transport as TransportName, address: at.host, port: at.port },
+    // A phone without a NAT in front also takes connections at its Contact (RFC 3261 §18.1.1); after a restart of ours
+    // that is the way to it until it registers again.
+    ...(transport === 'tcp' && parsed.host === at.host ? { nextHop: uri } : {}),
   }
 }
 

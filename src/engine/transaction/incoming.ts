@@ -5,8 +5,12 @@ import { newTag } from '../message/tokens.js'
 import { isReliable, type Flow, type TransportLayer } from '../transport/transport.js'
 import { InviteServerTransaction } from './invite-server.js'
 import { NonInviteServerTransaction } from './non-invite-server.js'
+import type { Timer } from './timers.js'
 import { serverKey, type ServerEntry, type TransactionTable } from './table.js'
 import type { TransactionEnvironment } from './transaction.js'
+
+/** §17.2.1 allows 200 ms; the clock is coarse. */
+const tryingDelayMs = 150
 
 export class Incoming {
   readonly request: SipRequest
@@ -21,9 +25,10 @@ export class Incoming {
   onAnswered: (() => void) | undefined
   finalStatus = 0
   readonly #entry: ServerEntry
+  #trying: Timer | undefined
 
   constructor(
-    env: TransactionEnvironment,
+    private readonly env: TransactionEnvironment,
     table: TransactionTable,
     transport: TransportLayer,
     request: SipRequest,
@@ -45,6 +50,20 @@ export class Incoming {
     table.addServer(key, this.#entry)
   }
 
+  /** §17.2.1: 100 unless another response comes within 200 ms. */
+  replyTryingLater(): void {
+    this.#trying = this.env.scheduler.after(tryingDelayMs, () => {
+      if (this.#entry.incoming) this.reply(100)
+    })
+  }
+
+  /** Never to be answered; repetitions are absorbed as long as a client may send them (timer B or F). */
+  abandon(): void {
+    this.#entry.incoming = undefined
+    this.onAnswered?.()
+    this.env.scheduler.after(64 * this.env.timing.t1, () => this.#entry.machine.terminate())
+  }
+
   /** Sends a response of ours: status, and header fields by label; does nothing if it comes too late. */
   reply(status: number, reason?: string, headers: readonly (readonly [string, string])[] = []): void {
     this.respond(responseTo(this.request, status, reason, { toTag: this.toTag, headers }))
@@ -53,6 +72,7 @@ export class Incoming {
   /** Sends a complete response; gives the bytes that went out, undefined if the transaction can't take it any more. */
   respond(response: SipResponse): Buffer | undefined {
     const { status } = response
+    this.#trying?.cancel()
     const data = response.serialize()
     const taken = this.#entry.machine.respond(status, data)
     if (taken && status >= 200 && this.finalStatus === 0) {
