@@ -20,6 +20,7 @@ export interface SipSide {
 export interface AdminDependencies {
   config: Config
   store: Store
+  /** Keeps secrets to itself (src/log.ts). */
   log: Logger
   health: () => Promise<Health>
   sip: SipSide

@@ -1,9 +1,8 @@
 /** The HTTP service: puts the plugins and the routes together, starts and stops. */
-import Fastify, { LogController, type FastifyInstance } from 'fastify'
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { AddressInfo } from 'node:net'
 import { ensureConfiguredToken } from './bootstrap.js'
 import type { AdminDependencies } from './dependencies.js'
-import { loggerOf } from './log.js'
 import { registerNetworkFormat } from './networks.js'
 import { access } from './plugins/access.js'
 import { cookie } from './plugins/cookie.js'
@@ -36,7 +35,7 @@ export function createAdmin({ config, store, log, health, sip }: AdminDependenci
   registerNetworkFormat()
 
   const app = Fastify({
-    loggerInstance: loggerOf(log),
+    loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 1024 * 1024,
     // A proxy on this machine may say who its client is and that it came over TLS; nobody else is believed.
