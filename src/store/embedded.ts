@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { ConnectionConfig } from './connection.js'
 import { packagedBinaries } from './embedded/binaries.js'
+import type { Binaries } from './embedded/binaries.js'
 import { ensureCluster, superuser } from './embedded/cluster.js'
 import { findRuntime, lastLine, spawnAs } from './embedded/identity.js'
 import type { Runtime } from './embedded/identity.js'
@@ -27,8 +28,8 @@ const longestSocketPath = platform() === 'linux' ? 107 : 103
 const pollInterval = 10
 const restartDelay = 1_000
 
-/** How often a start is tried that another start on the same directory got in the way of. */
-const attempts = 5
+/** How long a start is tried that another start, or what a killed server left, got in the way of; milliseconds. */
+const patience = 10_000
 
 /** A small server for one program. What makes commits durable stays at PostgreSQL's defaults. */
 const settings: Record<string, string> = {
@@ -57,6 +58,8 @@ export interface EmbeddedOptions {
   log: StoreLog
   /** Settings of PostgreSQL beside or instead of ours; for tests, which can do without durability. */
   settings?: Record<string, string>
+  /** The PostgreSQL to run instead of the packaged one. */
+  binaries?: Binaries
   /** The program `unshare`, or another that stands for it. */
   unshare?: string
 }
@@ -76,16 +79,19 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
   const { log } = options
   const dataDir = resolve(options.dataDir)
   const cluster = join(dataDir, 'postgres')
-  await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+  // Others may pass through but not look around: PostgreSQL may have to run as another user.
+  await mkdir(dataDir, { recursive: true, mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
     throw new Error(`DATA_DIR: ${dataDir} can't be made (${error.code})`, { cause: error })
   })
-  const runtime = await findRuntime(await packagedBinaries(), dataDir, cluster, options.unshare)
-  await ensureCluster(cluster, runtime)
+  const binaries = options.binaries ?? (await packagedBinaries())
+  const runtime = await findRuntime(binaries, dataDir, cluster, options.unshare)
+  await ensureCluster(cluster, runtime, options.settings?.['fsync'] !== 'off')
   await clearTheWay(cluster, dataDir, runtime, log)
   const socket = await makeSocketDirectory(dataDir, runtime)
   const serverLog = await openServerLog(join(dataDir, 'postgres.log'))
 
   let stopping = false
+  let restarting: Promise<void> | undefined
   let server: Server
   try {
     server = await start()
@@ -98,19 +104,21 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
   log.debug({ pid: server.child.pid, cluster }, 'embedded database started')
 
   async function start(): Promise<Server> {
-    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+    const deadline = Date.now() + patience
+    for (;;) {
       await clearTheWay(cluster, dataDir, runtime, log)
       const started = await launch(cluster, socket.path, runtime, serverLog, options.settings)
       if (started) return started
+      if (Date.now() > deadline) throw inUse(dataDir)
+      await sleep(pollInterval)
     }
-    throw inUse(dataDir)
   }
 
   function watch({ child, owner }: Server): void {
     child.once('exit', (code, signal) => {
       if (stopping) return
       log.error({ code, signal }, 'the embedded database ended unexpectedly; starting it again')
-      void restart()
+      restarting = restart()
     })
     // One crashed backend makes PostgreSQL close all connections, ours with the lock too.
     owner.once('end', () => void reclaim())
@@ -120,13 +128,12 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
     while (!stopping) {
       try {
         server = await start()
-        if (stopping) server.child.kill('SIGINT')
-        else watch(server)
+        watch(server)
         return
       } catch (error) {
         log.error({ err: error }, 'the embedded database could not be started again')
         if (error instanceof DataDirInUseError) return
-        await sleep(restartDelay, undefined, { ref: false })
+        await sleep(restartDelay)
       }
     }
   }
@@ -155,6 +162,7 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
     async stop() {
       if (stopping) return
       stopping = true
+      await restarting
       const { child } = server
       if (child.exitCode === null && child.signalCode === null) {
         child.ref()
@@ -170,7 +178,7 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
 
 /**
  * Starts the postmaster and takes the cluster. Resolves to undefined if another start on the same cluster got in the
- * way; rejects with PostgreSQL's reason if it doesn't start.
+ * way, or processes of a killed server have not noticed yet; rejects with PostgreSQL's reason if it doesn't start.
  */
 async function launch(
   cluster: string,
@@ -204,7 +212,7 @@ async function launch(
     await sleep(pollInterval)
   }
   const said = await serverLog.sinceMark()
-  if (/lock file .* already exists/.test(said)) return undefined
+  if (/lock file .* already exists|shared memory block .* still in use/.test(said)) return undefined
   const fatal = said.split('\n').findLast((line) => line.includes('FATAL:'))
   const reason = fatal?.replace(/^.*FATAL:\s*/, '') ?? lastLine(said) ?? failure?.message ?? 'no reason given'
   throw new Error(`the embedded database does not start: ${reason} (see postgres.log in DATA_DIR)`)

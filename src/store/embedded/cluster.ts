@@ -11,9 +11,10 @@ const abandonedAfter = 10 * 60_000
 
 /**
  * Makes sure that `cluster` is a PostgreSQL cluster of our version. It is made under another name and renamed when it
- * is complete, so under its own name it is never half-made, and nothing here ever deletes one.
+ * is complete, so under its own name it is never half-made, and nothing here ever deletes one. `durable`: whether it
+ * has to outlive a power failure.
  */
-export async function ensureCluster(cluster: string, runtime: Runtime): Promise<void> {
+export async function ensureCluster(cluster: string, runtime: Runtime, durable: boolean): Promise<void> {
   await removeAbandoned(cluster)
   if (await isComplete(cluster, runtime)) return
   const draft = await mkdtemp(`${cluster}.new-`)
@@ -21,10 +22,10 @@ export async function ensureCluster(cluster: string, runtime: Runtime): Promise<
     await giveTo(draft, runtime.identity.user)
     await runAs(runtime.identity, runtime.binaries.initdb, [
       ...['--pgdata', draft, '--username', superuser, '--encoding', 'UTF8', '--no-instructions'],
-      // Sorts and compares alike on every machine, and knows the letters of all languages.
-      ...['--locale', 'C', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8'],
+      ...localeArguments(runtime.major),
       // The socket stands in a directory that only we can enter.
       ...['--auth', 'trust'],
+      ...(durable ? [] : ['--no-sync']),
     ])
     await rename(draft, cluster)
     await syncDirectory(dirname(cluster))
@@ -38,6 +39,12 @@ export async function ensureCluster(cluster: string, runtime: Runtime): Promise<
     await rm(draft, { recursive: true, force: true })
   }
 }
+
+/** Sorts and compares alike on every machine, and knows the letters of all languages. */
+const localeArguments = (major: number) =>
+  major < 17
+    ? ['--locale', 'C.UTF-8']
+    : ['--locale', 'C', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8']
 
 async function isComplete(cluster: string, { major }: Runtime): Promise<boolean> {
   const entries = await readdir(cluster).catch((error: NodeJS.ErrnoException) => {

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
-import { chown, cp, lchown, readdir, readFile, stat } from 'node:fs/promises'
+import { chmod, chown, cp, lchown, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { binariesIn, otherwise } from './binaries.js'
@@ -18,6 +18,8 @@ export interface Identity {
 export interface Runtime {
   binaries: Binaries
   identity: Identity
+  /** As in `17.10`. */
+  version: string
   major: number
 }
 
@@ -65,7 +67,7 @@ export async function findRuntime(
   cluster: string,
   unshare = 'unshare',
 ): Promise<Runtime> {
-  if (currentUid() !== 0) return { ...(await tryOut(binaries, { prefix: [] })), binaries }
+  if (currentUid() !== 0) return tryOut(binaries, { prefix: [] })
   const owner = await stat(cluster).catch(() => undefined)
   // Made under another user before: it stays with that user.
   if (owner && owner.uid !== 0) return asUser(binaries, dataDir, owner.uid, owner.gid)
@@ -75,7 +77,7 @@ export async function findRuntime(
     () => true,
     () => false,
   )
-  if (permitted) return { ...(await tryOut(binaries, namespace)), binaries }
+  if (permitted) return tryOut(binaries, namespace)
 
   const user = await findUser()
   if (!user) {
@@ -97,29 +99,44 @@ async function asUser(binaries: Binaries, dataDir: string, uid: number, gid: num
         `choose another directory, run Privateline as another user than root, ${otherwise}`,
     )
   })
-  // The programs may stand where only root can go, such as below /root: then a copy stands beside the data.
+  return tryOut(await reachableBinaries(binaries, dataDir, identity), identity)
+}
+
+/** The programs may stand where only root can go, such as below /root: then a copy stands beside the data. */
+async function reachableBinaries(binaries: Binaries, dataDir: string, identity: Identity): Promise<Binaries> {
   const reachable = await runAs(identity, 'test', ['-x', binaries.postgres]).then(
     () => true,
     () => false,
   )
-  const usable = reachable ? binaries : binariesIn(join(dataDir, 'postgres-programs'))
-  if (!reachable) await cp(binaries.root, usable.root, { recursive: true, verbatimSymlinks: true })
-  return { ...(await tryOut(usable, identity)), binaries: usable }
+  if (reachable) return binaries
+  const { version } = await tryOut(binaries, { prefix: [] })
+  const copy = binariesIn(join(dataDir, `postgres-${version}`))
+  if (await isDirectory(copy.root)) return copy
+  const draft = await mkdtemp(`${copy.root}.new-`)
+  await cp(binaries.root, draft, { recursive: true, verbatimSymlinks: true })
+  await chmod(draft, 0o755)
+  // Another start may have been first; its copy is as good.
+  await rename(draft, copy.root).catch(() => rm(draft, { recursive: true, force: true }))
+  return copy
 }
 
+const isDirectory = (path: string) =>
+  stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  )
+
 /** Loader errors (another C library, a missing one) show up here. */
-async function tryOut(
-  binaries: Binaries,
-  identity: Identity,
-): Promise<{ identity: Identity; major: number }> {
-  const version = await runAs(identity, binaries.postgres, ['--version']).catch((error: Error) => {
+async function tryOut(binaries: Binaries, identity: Identity): Promise<Runtime> {
+  const answer = await runAs(identity, binaries.postgres, ['--version']).catch((error: Error) => {
     throw new Error(
       `the embedded database can't run on this system (${error.message}): ` +
         `it needs glibc and the libraries of a usual Linux or macOS; install what is missing, ${otherwise}`,
       { cause: error },
     )
   })
-  return { identity, major: Number(/(\d+)/.exec(version)?.[1]) }
+  const version = /\d[\w.]*/.exec(answer)?.[0] ?? ''
+  return { binaries, identity, version, major: Number.parseInt(version, 10) }
 }
 
 function currentUid(): number | undefined {

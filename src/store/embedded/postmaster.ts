@@ -80,8 +80,9 @@ export async function clearTheWay(
     } catch (error) {
       if (error instanceof DataDirInUseError) throw error
       if (!isNotReady(error) && !(await isPostgres(running.pid))) {
-        // Left by a machine that went down. The id may be another program's by now, which PostgreSQL would take for
+        // Left by a server that was killed. The id may be another program's by now, which PostgreSQL would take for
         // a postmaster; it isn't one, and nobody answers at its socket.
+        await rm(join(running.socketDir, `.s.PGSQL.${running.port}.lock`), { force: true })
         await rm(join(cluster, 'postmaster.pid'), { force: true })
         return
       }
@@ -111,10 +112,12 @@ export async function readPidFile(cluster: string): Promise<Postmaster | undefin
     : undefined
 }
 
+/** Whether it is a living postgres; one that ended may stay listed until its parent takes notice. */
 async function isPostgres(pid: number): Promise<boolean> {
-  const name =
+  // `123 (postgres) S …` or `S postgres`
+  const status =
     platform() === 'linux'
-      ? readFile(`/proc/${pid}/comm`, 'utf8')
-      : runAs({ prefix: [] }, 'ps', ['-p', String(pid), '-o', 'comm='])
-  return /postgres\s*$/.test(await name.catch(() => ''))
+      ? readFile(`/proc/${pid}/stat`, 'utf8')
+      : runAs({ prefix: [] }, 'ps', ['-p', String(pid), '-o', 'stat=,comm='])
+  return /^\d+ \(postgres\) [^ZX]|^[^ZX\s]\S*\s+(.*\/)?postgres\s*$/.test(await status.catch(() => ''))
 }
