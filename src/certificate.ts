@@ -11,11 +11,9 @@ export async function loadCertificate(config: Config): Promise<TlsMaterial | und
   if (!config.sip.listeners.some(({ transport }) => transport === 'tls' || transport === 'wss'))
     return undefined
   if (config.tls) {
-    const [cert, key] = await Promise.all([
-      readPem('TLS_CERT', config.tls.certFile),
-      readPem('TLS_KEY', config.tls.keyFile),
-    ])
-    return { cert, key }
+    // One after the other: the first that can't be used is the one that is told.
+    const cert = await readPem('TLS_CERT', config.tls.certFile)
+    return { cert, key: await readPem('TLS_KEY', config.tls.keyFile) }
   }
   const certFile = join(config.dataDir, 'tls-cert.pem')
   const keyFile = join(config.dataDir, 'tls-key.pem')

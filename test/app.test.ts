@@ -1,0 +1,198 @@
+/** The built program as its operator meets it: first start, refusals to start, stop, and what survives. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { createSocket } from 'node:dgram'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import t from 'tap'
+import { createPhone } from './support/phone.js'
+import { mainFile, productFor, type Product } from './support/product.js'
+import { digestAuthorization } from './support/sip-text.js'
+import { until } from './support/tools.js'
+
+interface Ended {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+const offline = {
+  SIP_UDP: '127.0.0.1:0',
+  SIP_TCP: 'off',
+  SIP_TLS: 'off',
+  SIP_WS: 'off',
+  SIP_WSS: 'off',
+  HTTP_LISTEN: '127.0.0.1:0',
+}
+
+/** Runs the program until it ends by itself. */
+async function run(settings: Record<string, string>, args: string[] = []): Promise<Ended> {
+  const child = spawn(process.execPath, [mainFile, ...args], {
+    env: { PATH: process.env.PATH, ...offline, ...settings },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const text = { stdout: '', stderr: '' }
+  for (const stream of ['stdout', 'stderr'] as const)
+    child[stream].on('data', (data) => (text[stream] += String(data)))
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, ...text }
+}
+
+async function emptyFolder(t: { teardown(fn: () => Promise<void>): void }): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'privateline-app-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** One line on standard error, which names the setting; not 0. */
+function refuses(t: Tap, ended: Ended, setting: RegExp): void {
+  t.not(ended.code, 0)
+  t.equal(ended.stderr.trim().split('\n').length, 1, ended.stderr)
+  t.match(ended.stderr, setting)
+  t.notMatch(ended.stderr, /\n\s+at /, 'no stack')
+}
+type Tap = Pick<typeof t, 'not' | 'equal' | 'match' | 'notMatch'>
+
+t.test('refusals to start name the setting', async (t) => {
+  t.test('a taken UDP port', async (t) => {
+    const socket = createSocket('udp4').bind(0, '127.0.0.1')
+    await once(socket, 'listening')
+    t.teardown(() => void socket.close())
+    const taken = `127.0.0.1:${socket.address().port}`
+    refuses(
+      t,
+      await run({ DATA_DIR: await emptyFolder(t), SIP_UDP: taken }),
+      new RegExp(`SIP_UDP.*${taken}.*taken`),
+    )
+  })
+
+  t.test('a taken HTTP port', async (t) => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.teardown(() => void server.close())
+    const taken = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    refuses(
+      t,
+      await run({ DATA_DIR: await emptyFolder(t), HTTP_LISTEN: taken }),
+      new RegExp(`HTTP_LISTEN.*${taken}`),
+    )
+  })
+
+  t.test('a certificate that is not there, one that is none, and one that is broken', async (t) => {
+    const folder = await emptyFolder(t)
+    const file = path.join(folder, 'cert.pem')
+    const tls = { DATA_DIR: folder, SIP_TLS: '127.0.0.1:0', TLS_CERT: file, TLS_KEY: file }
+    refuses(t, await run(tls), /TLS_CERT.*no such file/)
+    await writeFile(file, 'not a certificate')
+    refuses(t, await run(tls), /TLS_CERT.*PEM/)
+    await writeFile(file, '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n')
+    refuses(t, await run(tls), /TLS_CERT/)
+  })
+
+  t.test('a setting that makes no sense', async (t) => {
+    refuses(t, await run({ SIP_RING_TIMEOUT: 'soon' }), /SIP_RING_TIMEOUT/)
+    refuses(t, await run({ SIP_UPD: '127.0.0.1:0' }), /SIP_UPD.*SIP_UDP/)
+  })
+
+  t.test('a database that is not there', async (t) => {
+    refuses(
+      t,
+      await run({ DATA_DIR: await emptyFolder(t), DATABASE_URL: 'postgres://127.0.0.1:1/x' }),
+      /DATABASE_URL/,
+    )
+  })
+})
+
+t.test('first start, stop, second start', async (t) => {
+  const product = await productFor(t)
+  t.match(product.log, /"msg":"first start"/)
+  t.match(product.log, /Password: +\S+/, 'the generated password is shown')
+  const ready = product.log.split('\n').find((line) => line.includes('"msg":"ready"')) ?? '{}'
+  t.match(JSON.parse(ready), {
+    http: /^127\.0\.0\.1:\d+$/,
+    sip: [/^udp:127\.0\.0\.1:\d+$/, /^tcp:127\.0\.0\.1:\d+$/],
+  })
+  const group = await product.createGroup('Ground floor')
+  await product.createAccount(group, { virtualNumber: '111' })
+  t.equal(await product.stop(), 0, 'SIGTERM: exit code 0')
+  const before = product.log.length
+  await product.restart()
+  const second = product.log.slice(before)
+  t.notMatch(second, /first start|Password/, 'shown once')
+  t.match((await product.api('GET', '/accounts')).body, { total: 1, items: [{ virtualNumber: '111' }] })
+})
+
+t.test('a second program on the same data refuses to start', async (t) => {
+  const product = await productFor(t)
+  refuses(t, await run({ DATA_DIR: product.dataDir }), /DATA_DIR/)
+  t.equal((await fetch(`http://${product.http}/health/ready`)).status, 200, 'the first goes on')
+})
+
+t.test('another realm would lock everybody out: refused unless forced', async (t) => {
+  const product = await productFor(t)
+  await product.stop()
+  refuses(t, await run({ DATA_DIR: product.dataDir, SIP_REALM: 'other' }), /SIP_REALM.*privateline/)
+})
+
+t.test('a binding that was answered with 200 is there after kill -9', async (t) => {
+  const product = await productFor(t)
+  const account = await product.createAccount(await product.createGroup('g'), { virtualNumber: '111' })
+  await register(t, product, account)
+  await product.kill()
+  await product.restart()
+  t.match((await product.api('GET', '/registrations')).body, { total: 1, items: [{ virtualNumber: '111' }] })
+})
+
+t.test('SIGTERM during a registration storm loses none that was answered', async (t) => {
+  const product = await productFor(t)
+  const group = await product.createGroup('g')
+  const numbers = Array.from({ length: 20 }, (_, index) => String(300 + index))
+  const accounts = await Promise.all(
+    numbers.map((virtualNumber) => product.createAccount(group, { virtualNumber })),
+  )
+  const answered: string[] = []
+  const storm = accounts.map((account) =>
+    register(t, product, account).then(
+      () => answered.push(account.virtualNumber),
+      () => undefined,
+    ),
+  )
+  await until('some are answered', () => answered.length > 3)
+  t.equal(await product.stop(), 0)
+  await Promise.all(storm)
+  await product.restart()
+  const { items } = (await product.api('GET', '/registrations?limit=100')).body as {
+    items: { virtualNumber: string }[]
+  }
+  const bound = new Set(items.map(({ virtualNumber }) => virtualNumber))
+  t.strictSame(
+    answered.filter((number) => !bound.has(number)),
+    [],
+  )
+})
+
+/** One phone registers; rejects if it gets anything but 200. */
+async function register(
+  t: { teardown(fn: () => Promise<void>): void },
+  product: Product,
+  { username, password }: { username: string; password: string },
+): Promise<void> {
+  const [host = '', port] = product.sip('udp').split(':')
+  const phone = await createPhone({ transport: 'udp', server: { host, port: Number(port) } })
+  t.teardown(() => phone.close())
+  const uri = 'sip:localhost'
+  const common = {
+    method: 'REGISTER',
+    uri,
+    from: `sip:${username}@localhost`,
+    to: `sip:${username}@localhost`,
+    callId: `reg-${username}`,
+  }
+  phone.send(phone.request({ ...common, cseq: 1 }))
+  const challenge = (await phone.expect(401, 2000)).header('www-authenticate') ?? ''
+  const authorization = digestAuthorization(challenge, { username, password, method: 'REGISTER', uri })
+  phone.send(phone.request({ ...common, cseq: 2, headers: { Authorization: authorization } }))
+  await phone.expect(200, 2000)
+}
