@@ -31,7 +31,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
       headers: { 'retry-after': '5' },
     })
   }
-  const { code, statusCode } = error as { code?: string; statusCode?: number }
+  const { code, statusCode } = (error ?? {}) as { code?: string; statusCode?: number }
   const known = code === undefined ? undefined : FASTIFY_ERRORS[code]
   if (known) return known()
   if (error instanceof SyntaxError && statusCode === 400)
