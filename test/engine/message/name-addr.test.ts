@@ -56,6 +56,7 @@ t.test('what has no clear end or no URI gives undefined', async (t) => {
     '<sip:a@b>;x="1',
     '<sip:a@b>;x="1"2',
     '<sip:a@b>;x=1 2',
+    '<sip:a@b>;x=1"2',
     '<sip:a@b>, <sip:c@d>',
     'sip:a@b?x=y',
     'sip:a@b,sip:c@d',

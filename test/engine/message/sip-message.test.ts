@@ -22,6 +22,8 @@ t.test('lines and values of a header', async (t) => {
 t.test('values are not split at commas in quotes and in <>', async (t) => {
   const message = request('Contact: "a, \\", b" <sip:a,b@c>;x="1,2" , <sip:d@e>')
   t.strictSame(message.values('contact'), ['"a, \\", b" <sip:a,b@c>;x="1,2"', '<sip:d@e>'])
+  message.set('warning', '"a","b","c')
+  t.strictSame(message.values('warning'), ['"a"', '"b"', '"c'])
 })
 
 t.test('set replaces all lines at the place of the first, and keeps its label', async (t) => {
@@ -76,11 +78,14 @@ t.test('parsed views are exact after every kind of change', async (t) => {
   const message = request()
   t.equal(message.via.branch, 'z9hG4bK77asjd')
   t.equal(message.via, message.via, 'cached')
+  t.equal(message.toTag, undefined)
+  message.set('to', '<sip:x@y>;tag=first')
+  t.equal(message.toTag, 'first')
   message.prepend('via', 'SIP/2.0/TCP h2;branch=z9hG4bKtop')
   t.equal(message.via.branch, 'z9hG4bKtop')
   message.shiftValue('via')
   t.equal(message.via.branch, 'z9hG4bK77asjd')
-  for (const header of message.headers) if (header.name === 'to') header.value += ';tag=direct'
+  for (const header of message.headers) if (header.name === 'to') header.value = '<sip:x@y>;tag=direct'
   t.equal(message.toTag, 'direct')
   message.set('cseq', '7 OPTIONS')
   t.equal(message.cseq.seq, 7)
@@ -121,6 +126,10 @@ t.test('no value can start a line of its own, and none loses bits', async (t) =>
   message.set('subject', 'a\r\nX-Evil: 1')
   message.append('subject', 'b\nX-Evil: 1')
   message.replaceFirstValue('path', 'c\rX-Evil: \u010a')
+  t.equal(
+    new SipRequest('A', 'sip:\u20ac').serialize().toString('utf8'),
+    'A sip:\u20ac SIP/2.0\r\nContent-Length: 0\r\n\r\n',
+  )
   const response = new SipResponse(400, 'Bad\r\nX-Evil: 1', message.headers)
   t.equal(
     response.serialize().toString('latin1'),

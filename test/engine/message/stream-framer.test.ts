@@ -81,6 +81,22 @@ t.test('bodies that were handed out do not change when more arrives', async (t) 
   t.strictSame(bodies.map(String), ['first', 'other', 'third'])
 })
 
+t.test('a long stream comes out whole in chunks of any one size', async (t) => {
+  const messages = Array.from({ length: 40 }, (_, i) => message('b'.repeat(i * 7), String(i)))
+  const stream = Buffer.concat(messages)
+  const expected = messages.map((_, i) => `message ${i} ${'b'.repeat(i * 7)}`)
+  for (const size of [1, 7, 300, 431, 512, 1000, 1024, 3000, 5000]) {
+    const cuts = Array.from({ length: Math.ceil(stream.length / size) - 1 }, (_, i) => (i + 1) * size)
+    t.strictSame(frame(stream, cuts), expected, `${size} bytes`)
+  }
+})
+
+t.test('a lone CR before a message is not skipped', async (t) => {
+  t.strictSame(frame(Buffer.concat([Buffer.from('\r'), message('')]), []), [
+    '400 Control Character in Start Line',
+  ])
+})
+
 t.test('an invalid message with a known end is answered, and the stream goes on', async (t) => {
   const invalid = bytesOf([...optionsLines.slice(0, -1), 'CSeq: 1 INVITE', 'Content-Length: 3'], 'abc')
   t.strictSame(frame(Buffer.concat([invalid, message('next')]), []), [
