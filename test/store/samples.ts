@@ -1,0 +1,45 @@
+import type { Binding, NewAccount, RegistrationChange, Store } from '../../src/store/types.js'
+
+export const hashes = (seed: string) => ({ ha1Md5: `md5-${seed}`, ha1Sha256: `sha256-${seed}` })
+
+/** Account `n`: username `100n`, number `n`. */
+export function newAccount(n: number, rest: Partial<NewAccount> = {}): NewAccount {
+  return { username: String(1000 + n), virtualNumber: String(n), hashes: hashes(String(n)), ...rest }
+}
+
+/** A store's first group with so many accounts, 1 to `count`. */
+export async function withAccounts(store: Store, count: number) {
+  const group = await store.groups.create({ name: 'Sales' })
+  const accounts = []
+  for (let n = 1; n <= count; n += 1) accounts.push(await store.accounts.create(group.id, newAccount(n)))
+  return { group, accounts, ids: accounts.map(({ id }) => id) }
+}
+
+export function binding(contact: string, rest: Partial<Binding> = {}): Binding {
+  return {
+    contact,
+    instance: null,
+    regId: null,
+    q: 1,
+    callId: `call of ${contact}`,
+    cseq: 1,
+    expiresAt: Date.now() + 3_600_000,
+    source: '192.0.2.1:5060',
+    transport: 'udp',
+    path: [],
+    userAgent: null,
+    node: 'test',
+    createdAt: 1_700_000_000_000,
+    ...rest,
+  }
+}
+
+/** A change that replaces all bindings. */
+export function become(accountId: number, ...bindings: Binding[]): RegistrationChange<readonly Binding[]> {
+  return { accountId, decide: (before) => ({ bindings, result: before }) }
+}
+
+/** A change that adds bindings to those there are. */
+export function add(accountId: number, ...more: Binding[]): RegistrationChange<readonly Binding[]> {
+  return { accountId, decide: (before) => ({ bindings: [...before, ...more], result: before }) }
+}
