@@ -34,8 +34,10 @@ export interface AdminServer {
 export function createAdmin({ config, store, log, health, sip }: AdminDependencies): AdminServer {
   registerNetworkFormat()
 
+  // Under its plain type: with pino's own every plugin would have to name it.
+  const loggerInstance: FastifyBaseLogger = log
   const app = Fastify({
-    loggerInstance: log as FastifyBaseLogger,
+    loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 1024 * 1024,
     // A proxy on this machine may say who its client is and that it came over TLS; nobody else is believed.
@@ -70,6 +72,7 @@ export function createAdmin({ config, store, log, health, sip }: AdminDependenci
     { prefix: '/api/v1' },
   )
   app.addHook('onReady', () => ensureConfiguredToken(store, config))
+  closeConnectionsOnStop(app)
 
   return {
     app,
@@ -93,5 +96,16 @@ function acceptOnlyJson(app: FastifyInstance): void {
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body.length === 0 && request.method === 'DELETE') done(null, undefined)
     else void parse(request, body.toString(), done)
+  })
+}
+
+/** A request that is answered during the stop takes its connection with it; kept alive, it would hold up the stop. */
+function closeConnectionsOnStop(app: FastifyInstance): void {
+  let stopping = false
+  app.addHook('preClose', async () => {
+    stopping = true
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    if (stopping) reply.header('connection', 'close')
   })
 }

@@ -226,11 +226,12 @@ t.test('paging through 120 accounts gives each once, in any page size', async (t
   }
   const walk = async (path: string): Promise<string[]> => {
     const seen: string[] = []
-    for (let after: unknown = undefined; after !== null;) {
-      const { body } = await operator.get(`${path}${after === undefined ? '' : `&after=${String(after)}`}`)
+    let after = ''
+    do {
+      const { body } = await operator.get(path + after)
       seen.push(...(body['items'] as { virtualNumber: string }[]).map(({ virtualNumber }) => virtualNumber))
-      after = body['next']
-    }
+      after = body['next'] === null ? '' : `&after=${body['next'] as string}`
+    } while (after !== '')
     return seen
   }
   const all = Array.from({ length: 120 }, (_, index) => String(index + 1))

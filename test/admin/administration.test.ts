@@ -26,7 +26,7 @@ t.test('a token is shown once, works, and is refused as soon as it is deleted', 
   t.equal(shown.status, 200)
   t.ok(shown.body['lastUsedAt'])
   t.notHas(shown.body, { token: String })
-  t.notMatch((await admin.get('/tokens')).text, created.body['token'] as string)
+  t.notMatch((await admin.get('/tokens')).text, created.body['token'])
 
   t.equal((await admin.delete(`/tokens/${String(created.body['id'])}`)).status, 204)
   t.equal((await use()).status, 401)

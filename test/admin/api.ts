@@ -20,19 +20,19 @@ export interface Answer {
 }
 
 export interface Caller {
-  get(path: string): Promise<Answer>
-  post(path: string, body?: unknown): Promise<Answer>
-  patch(path: string, body?: unknown): Promise<Answer>
-  delete(path: string): Promise<Answer>
+  get: (path: string) => Promise<Answer>
+  post: (path: string, body?: unknown) => Promise<Answer>
+  patch: (path: string, body?: unknown) => Promise<Answer>
+  delete: (path: string) => Promise<Answer>
 }
 
 export interface Api extends AdminServer {
   store: Store
   config: Config
   /** Sends a request as it is; paths are absolute. */
-  send(request: InjectOptions): Promise<Answer>
+  send: (request: InjectOptions) => Promise<Answer>
   /** A caller with a token of this role; paths are below /api/v1. */
-  as(role: AdminRole): Caller
+  as: (role: AdminRole) => Caller
   nobody: Caller
 }
 

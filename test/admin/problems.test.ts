@@ -9,7 +9,7 @@ import { api } from './api.js'
 
 t.test('docs/api.md lists every problem with its status, and no other', async (t) => {
   const text = readFileSync(new URL('../../../docs/api.md', import.meta.url), 'utf8')
-  const documented = [...text.matchAll(/^\| `([a-z_]+)` \| (\d{3}) \|/gm)].map(([, code, status]) => [
+  const documented = [...text.matchAll(/^\| `([a-z_]+)` +\| (\d{3}) +\|/gm)].map(([, code, status]) => [
     code,
     Number(status),
   ])
