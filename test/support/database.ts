@@ -20,6 +20,8 @@ export type DatabaseKind = 'embedded' | 'installed' | 'url'
 
 export interface TestDatabase {
   connection: ConnectionConfig
+  /** Another database on the same server. */
+  beside(database: string): ConnectionConfig
 }
 
 export const silent = pino({ level: 'silent' })
@@ -67,7 +69,7 @@ export async function testDatabase(
   const database = `privateline_test_${randomBytes(6).toString('hex')}`
   await query(server.at('postgres'), `create database ${database} template ${server.template}`)
   if (kind === 'url') tap.teardown(() => query(server.at('postgres'), `drop database ${database}`))
-  return { connection: server.at(database) }
+  return { connection: server.at(database), beside: (other) => server.at(other) }
 }
 
 /** A store on a test database (a new one unless given), closed when the test ends. */
