@@ -11,7 +11,7 @@ import { contentLength, findProblem, problem, requestUriProblem, type Problem } 
 export interface ParseLimits {
   /** Most header lines; above: 400. */
   maxHeaders: number
-  /** Most bytes, header section and body together; above: 513. */
+  /** Most bytes, header section and body together; above: 513. The header section may have half of them. */
   maxMessageBytes: number
 }
 
@@ -83,7 +83,9 @@ export function parseHead(
   limits: ParseLimits,
   framing: Framing,
 ): Head {
-  const { message, problem } = readLines(bytes, from, to, limits.maxHeaders)
+  const lines = readLines(bytes, from, to, limits.maxHeaders)
+  const { message } = lines
+  const problem = lines.problem ?? (to - from > limits.maxMessageBytes / 2 ? tooLarge : undefined)
   const length = contentLength(message.headers, framing === 'stream')
   if (typeof length === 'object') return { message, problem: problem ?? length, contentLength: undefined }
   return { message, problem: problem ?? findProblem(message), contentLength: length }

@@ -267,13 +267,15 @@ t.test('a datagram that ends within the header section is answered as far as it 
 })
 
 t.test('the limits of a message hold exactly', async (t) => {
-  const bytes = options({}, 'x'.repeat(100))
+  const bytes = options({}, 'x'.repeat(400))
   const within = (changes: Partial<typeof limits>) =>
     describe(parseMessage(bytes, { ...limits, ...changes }, 'datagram'))
   t.equal(within({ maxMessageBytes: bytes.length }), 'message')
   t.equal(within({ maxMessageBytes: bytes.length - 1 }), '513 Message Too Large')
   t.equal(within({ maxMessageBytes: 200 }), '513 Message Too Large')
   t.equal(within({ maxMessageBytes: 50 }), 'drop Message Too Large', 'no Via within the limit')
+  const head = bytes.length - 400
+  t.equal(within({ maxMessageBytes: 2 * head - 1 }), '513 Message Too Large', 'half of it for the headers')
   t.equal(within({ maxHeaders: 6 }), 'message')
   t.equal(within({ maxHeaders: 5 }), '400 Too Many Headers')
   t.equal(within({ maxHeaders: 0 }), 'drop Too Many Headers')
