@@ -64,7 +64,7 @@ t.test('unknown paths and methods', async (t) => {
   t.equal((await as('admin').post('/accounts', {})).status, 405, 'accounts are created in a group')
 })
 
-t.test('with the database away the API says so and recovers by itself; nothing leaks', async (t) => {
+t.test('with the database away the API says so, and nothing leaks', async (t) => {
   const database = await testDatabase(t)
   const away = await openStore({ connection: database.connection, node: 'test', log: silent })
   const server = await api(t, { store: away })
