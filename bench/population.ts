@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { randomInt } from 'node:crypto'
 import type { Product } from '../test/support/product.js'
 import { Sipp, runSipp, type SippUser } from '../test/support/sipp.js'
-import { loadOptions, scenario, type Target } from './measure.js'
+import { boundPort, loadOptions, scenario, type Target } from './measure.js'
 
 export interface Population {
   /** Phones that register and call. */
@@ -87,7 +87,7 @@ export const bind = async (target: Target, phones: readonly SippUser[], bindings
     return phone === undefined ? [] : [{ ...phone, device: String(1 + Math.floor(index / phones.length)) }]
   }
   await register(target, Array.from({ length: bindings }, (_, index) => device(index)).flat(), {
-    contact_port: '9',
+    contact_port: boundPort,
   })
 }
 
