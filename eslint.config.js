@@ -13,7 +13,10 @@ export default tseslint.config(
       '@typescript-eslint/switch-exhaustiveness-check': 'off',
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/consistent-type-imports': 'error',
-      'no-restricted-globals': ['error', { name: 'process', message: 'Only main.ts touches the process; pass values in.' }],
+      'no-restricted-globals': [
+        'error',
+        { name: 'process', message: 'Only main.ts touches the process; pass values in.' },
+      ],
     },
   },
   {
@@ -24,7 +27,10 @@ export default tseslint.config(
   {
     // tap's t.test returns a promise that tap itself awaits.
     files: ['test/**/*.ts'],
-    rules: { '@typescript-eslint/no-floating-promises': 'off', '@typescript-eslint/no-misused-promises': 'off' },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'off',
+      '@typescript-eslint/no-misused-promises': 'off',
+    },
   },
   prettier,
 )

@@ -6,9 +6,9 @@ import type { SipStats } from './sip/stats.js'
 export interface MetricSources {
   sip: SipStats
   /** Undefined while the engine can't be asked. */
-  engine(): Promise<EngineStats | undefined>
+  engine: () => Promise<EngineStats | undefined>
   /** Live bindings. */
-  bindings(): Promise<number>
+  bindings: () => Promise<number>
 }
 
 /** Builds the registry; `metrics()` of it gives the Prometheus text. */

@@ -83,7 +83,10 @@ export function targetUri({ contact, source, transport }: Registration): string 
   if (!uri) return undefined
   // Parameters of that name in the contact would send the call wherever the phone likes.
   const params = [...uri.params].filter(([name]) => name !== 'flow' && name !== 'flow-transport')
-  params.push(['flow', transport === 'udp' ? datagramFlow(uri, source) : source], ['flow-transport', transport])
+  params.push(
+    ['flow', transport === 'udp' ? datagramFlow(uri, source) : source],
+    ['flow-transport', transport],
+  )
   // Headers are not allowed in a Request-URI (§19.1.1), and drachtio's proxy command takes no sips: targets.
   return `sip:${userInfo(uri)}${address(uri)}${params.map(([name, value]) => `;${name}${value === null ? '' : `=${value}`}`).join('')}`
 }

@@ -46,6 +46,11 @@ export function clientConfig(connection: string | ConnectionConfig, node: string
 export function openConnections(config: ConnectionConfig, poolSize: number, log: StoreLog): Connections {
   const pipelined = Math.max(1, Math.floor(poolSize / 2))
   const pipeline = new pg.Pool({ ...config, pipeline: true, max: pipelined })
+  // Each client prepares its statements once, perhaps while the tables are still empty, and a plan for an empty table
+  // reads all of it. All these statements find their rows by index, so the plan can be settled beforehand.
+  pipeline.on('connect', (client) => {
+    client.query(`set enable_seqscan = off; set plan_cache_mode = 'force_generic_plan'`).catch(() => {})
+  })
   // An idle client that loses its connection; without a listener the process would end.
   pipeline.on('error', (error) => log.warn({ err: error }, 'database connection lost'))
   const knex = knexFactory({

@@ -151,7 +151,9 @@ t.test('the application hears of call attempts, starts and stops where it asks f
 t.test('an application may leave a request unanswered: nothing is sent, not even 100', async (t) => {
   const edge = await startEdge(t)
   const srf = await edge.application()
-  const client = (srf as unknown as { app: { client: { wp: { send(socket: unknown, text: string): void } } } }).app.client
+  const client = (
+    srf as unknown as { app: { client: { wp: { send(socket: unknown, text: string): void } } } }
+  ).app.client
   onRequest(srf, 'invite', (req) => {
     const { socket, stackTxnId } = req as unknown as { socket: unknown; stackTxnId: string }
     client.wp.send(socket, `drop|${stackTxnId}`)
@@ -160,7 +162,8 @@ t.test('an application may leave a request unanswered: nothing is sent, not even
   const scanner = await edge.phone('udp')
   const text = scanner.request({ method: 'INVITE', uri: 'sip:100@localhost' })
   scanner.send(text)
-  while (edge.engine.stats().unanswered > 0 || edge.engine.stats().requests < 1) await new Promise(setImmediate)
+  while (edge.engine.stats().unanswered > 0 || edge.engine.stats().requests < 1)
+    await new Promise(setImmediate)
   scanner.send(text)
   await new Promise((resolve) => setTimeout(resolve, 250))
   scanner.send(scanner.request({ method: 'OPTIONS', uri: 'sip:localhost' }))

@@ -28,7 +28,11 @@ for (const kinds of [
     await hangUp(bob, second.callee, alice)
     t.match(await result(), { connected: true, finalStatus: 200 })
     t.match(await result(), { connected: true, finalStatus: 200 })
-    t.equal(alice.received.filter(({ status }) => status === 100).length, 2, '100 as soon as the call is on its way')
+    t.equal(
+      alice.received.filter(({ status }) => status === 100).length,
+      2,
+      '100 as soon as the call is on its way',
+    )
   })
 }
 

@@ -73,7 +73,7 @@ export class Baresip {
     await writeFile(path.join(dir, 'tone.wav'), toneFile(options.tone, 60))
     await writeFile(path.join(dir, 'config'), await configuration(dir, controlPort, await freePort()))
     await writeFile(path.join(dir, 'accounts'), accountLine(options))
-    const child = spawn('baresip', ['-f', dir, '-p', dir, '-v'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn('baresip', ['-f', dir, '-p', dir, '-v', '-s'], { stdio: ['ignore', 'pipe', 'pipe'] })
     await once(child, 'spawn')
     endWithUs(child, 'SIGKILL')
     const control = await until('the control port of baresip opens', () => opened(controlPort))

@@ -45,7 +45,7 @@ export function proxyTo(
   srf: Srf,
   targets: () => string[],
   options: object = {},
-): { result(): Promise<Result> } {
+): { result: () => Promise<Result> } {
   const results: Promise<Result>[] = []
   onRequest(srf, 'invite', (req) => {
     results.push(

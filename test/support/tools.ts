@@ -77,9 +77,21 @@ export const until = async <T>(
   }
 }
 
-/** Ends a child when this process exits for whatever reason, a test time-out included: none may stay behind. */
+/** tap ends a file that takes too long by SIGALRM from within and SIGTERM from outside; neither runs 'exit' handlers. */
+const deadly = ['SIGALRM', 'SIGTERM', 'SIGINT', 'SIGHUP'] as const
+
+/** Ends a child when this process ends for whatever reason, a test time-out included: none may stay behind. */
 export const endWithUs = (child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void => {
   const end = (): void => void child.kill(signal)
+  const endAndDie = (name: NodeJS.Signals): void => {
+    end()
+    // Our handler is gone now: this time the signal does what it does by default.
+    process.kill(process.pid, name)
+  }
   process.once('exit', end)
-  child.once('exit', () => process.off('exit', end))
+  for (const name of deadly) process.once(name, endAndDie)
+  child.once('exit', () => {
+    process.off('exit', end)
+    for (const name of deadly) process.off(name, endAndDie)
+  })
 }

@@ -112,9 +112,7 @@ export class Applications implements CommandHandler {
       incoming.reply(483)
       return session.answer(ref, 'NOK|Rejected with 483 Too Many Hops due to Max-Forwards value of 0')
     }
-    const destinations = targets
-      .map(parseTarget)
-      .filter((target): target is Target => target !== undefined)
+    const destinations = targets.map(parseTarget).filter((target): target is Target => target !== undefined)
     if (destinations.length === 0) {
       incoming.reply(500)
       return session.answer(ref, `NOK|error proxying request to ${targets[0] ?? ''}`)
