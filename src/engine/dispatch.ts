@@ -52,7 +52,8 @@ export class Dispatcher {
     private readonly routing: RecordRouting,
     private readonly targets: RequestTargets,
     private readonly options: { maxTransactions: number; newId: () => string },
-    private readonly onFailure: (request: SipRequest, error: Error) => void,
+    /** A response could not be delivered, or its ACK never came. */
+    private readonly onFailure: (flow: Flow, error: Error) => void,
   ) {}
 
   receive(message: SipMessage, flow: Flow): void {
@@ -81,7 +82,7 @@ export class Dispatcher {
       request,
       flow,
       this.options.newId(),
-      (error) => this.onFailure(request, error),
+      this.onFailure,
     )
     if (request.method === 'CANCEL') return this.#receiveCancel(incoming)
     // §17.2.1: so that the caller stops retransmitting whatever the application takes.

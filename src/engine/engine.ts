@@ -130,8 +130,8 @@ export function createEngine(options: EngineOptions): Engine {
       ackInDialog: (ack, flow, dialog) => forwardAck(proxyEnvironment, ack, flow, dialog),
     },
     { maxTransactions: limits.maxTransactions, newId: () => `${boot}-${(++sequence).toString(36)}` },
-    (request, error) =>
-      log?.debug({ callId: request.callId, method: request.method, err: error }, 'response not delivered'),
+    (flow, error) =>
+      log?.debug({ to: `${flow.remoteAddress}:${flow.remotePort}`, err: error }, 'response not delivered'),
   )
 
   return {

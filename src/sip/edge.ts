@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import Srf from 'drachtio-srf'
 import type { SipTransport } from '../store/types.js'
 import { splitValues } from './header-values.js'
+import { joinWrites } from './joined-writes.js'
 import type { ReplyHeaders } from './reply.js'
 
 /** Where an edge listens for its applications. */
@@ -208,6 +209,7 @@ export async function connectEdge(options: EdgeOptions): Promise<Edge> {
     guarded.add(socket)
     // srf forgets this when it reconnects; without it Nagle's algorithm holds answers back.
     socket.setNoDelay(true)
+    joinWrites(socket)
     // srf throws out of its data listener at a frame that it can't read, which would end the process.
     for (const listener of socket.listeners('data') as ((chunk: Buffer) => void)[]) {
       socket.off('data', listener)
@@ -290,7 +292,6 @@ class SrfEdgeRequest implements EdgeRequest {
     // travel in one value.
     for (const [name, value] of Object.entries(headers))
       lines[name] = typeof value === 'string' ? oneLine(value) : value.map(oneLine).join(`\r\n${name}: `)
-    cork(this.request.socket)
     this.response.send(status, reason, { headers: lines })
   }
 
@@ -307,7 +308,6 @@ class SrfEdgeRequest implements EdgeRequest {
     const { request, proxies } = this
     const { agent, socket } = request
     if (!agent.mapServer.has(socket)) return Promise.reject(new Error('connection to the edge lost'))
-    cork(socket)
     const headers = Object.fromEntries(
       Object.entries(options.headers).map(([name, value]) => [name, oneLine(value)]),
     )
@@ -382,29 +382,6 @@ function transportOf(protocol: string | undefined, via: string | undefined): Sip
     default:
       return 'udp'
   }
-}
-
-/** Writes closer together than this are joined, ms. */
-const BUSY_MS = 1
-const corks = new WeakMap<Socket, { corked: boolean; uncorkedAt: number }>()
-
-/**
- * Answers of one turn of the event loop become one write, under load those of a millisecond: a write per answer was a
- * quarter of all the work.
- */
-function cork(socket: Socket): void {
-  let state = corks.get(socket)
-  if (!state) corks.set(socket, (state = { corked: false, uncorkedAt: 0 }))
-  if (state.corked) return
-  const uncork = (): void => {
-    state.corked = false
-    state.uncorkedAt = performance.now()
-    socket.uncork()
-  }
-  state.corked = true
-  socket.cork()
-  if (performance.now() - state.uncorkedAt > BUSY_MS) setImmediate(uncork)
-  else setTimeout(uncork, 1)
 }
 
 function endSocket(socket: Socket): Promise<void> {

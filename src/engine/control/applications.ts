@@ -21,8 +21,8 @@ import type { CommandHandler, ControlSession } from './session.js'
 interface Pending {
   incoming: Incoming
   session: ControlSession
-  /** Ends the wait for an application that never reacts. */
-  timer: Timer
+  /** When the wait for an application that never reacts ends. Scheduler time, ms. */
+  deadline: number
 }
 
 /** The engine's own: an application's response can't set them (as on drachtio-server). */
@@ -40,6 +40,7 @@ const immutable = new Set([
 
 export class Applications implements CommandHandler {
   readonly #pending = new Map<string, Pending>()
+  #watch: Timer | undefined
 
   constructor(
     private readonly env: ProxyEnvironment,
@@ -58,11 +59,10 @@ export class Applications implements CommandHandler {
       this.#refuse(incoming, server)
       return
     }
-    const timer = this.env.scheduler.after(this.timeoutMs, () => {
-      incoming.reply(503, undefined, [['Retry-After', '5']])
-    })
-    this.#pending.set(incoming.id, { incoming, session, timer })
-    incoming.onAnswered = () => this.#forget(incoming.id)
+    const deadline = this.env.scheduler.now() + this.timeoutMs
+    this.#pending.set(incoming.id, { incoming, session, deadline })
+    this.#watch ??= this.env.scheduler.after(this.timeoutMs, () => this.#endWaits())
+    incoming.onAnswered = () => this.#pending.delete(incoming.id)
     this.#sendUp(session, incoming, request, flow)
     if (request.method === 'INVITE') this.records().attempt(request)
   }
@@ -86,7 +86,7 @@ export class Applications implements CommandHandler {
     const { incoming } = pending
     const response = this.#responseOf(incoming, text)
     if (!response) return session.answer(ref, 'NOK|Unknown server error sending response')
-    pending.timer.cancel()
+    pending.deadline = Infinity
     const sent = incoming.respond(response)
     if (!sent) return session.answer(ref, 'NOK|Response not sent due to unknown transaction')
     const { flow } = incoming
@@ -117,7 +117,7 @@ export class Applications implements CommandHandler {
       incoming.reply(500)
       return session.answer(ref, `NOK|error proxying request to ${targets[0] ?? ''}`)
     }
-    this.#forget(transactionId)
+    this.#pending.delete(transactionId)
     // The application chose where it goes: a route that the caller wished for is not followed (no open relay).
     request.remove('route')
     const provisionalTimeoutMs = parseDuration(provisional)
@@ -168,9 +168,19 @@ export class Applications implements CommandHandler {
     }
   }
 
-  #forget(id: string): void {
-    this.#pending.get(id)?.timer.cancel()
-    this.#pending.delete(id)
+  /** One timer for all: they wait equally long, so the first in the map is due first. */
+  #endWaits(): void {
+    this.#watch = undefined
+    const now = this.env.scheduler.now()
+    for (const { incoming, deadline } of this.#pending.values()) {
+      // The application has reacted with a provisional response, and may take its time.
+      if (deadline === Infinity) continue
+      if (deadline > now) {
+        this.#watch = this.env.scheduler.after(deadline - now, () => this.#endWaits())
+        return
+      }
+      incoming.reply(503, undefined, [['Retry-After', '5']])
+    }
   }
 
   #refuse(incoming: Incoming, server: ControlServer): void {

@@ -34,14 +34,18 @@ export class Incoming {
     request: SipRequest,
     flow: Flow,
     id: string,
-    onFailure: (error: Error) => void,
+    onFailure: (flow: Flow, error: Error) => void,
   ) {
     this.request = request
     this.flow = flow
     this.id = id
     const key = serverKey(request, request.method)
     const replyFlow = responseFlow(request, flow, transport)
-    const user = { onFailure, onTerminated: () => table.removeServer(key) }
+    // Kept as long as repetitions may come, by the hundred thousand: nothing here may hold on to the request.
+    const user = {
+      onFailure: (error: Error) => onFailure(replyFlow, error),
+      onTerminated: () => table.removeServer(key),
+    }
     const machine =
       request.method === 'INVITE'
         ? new InviteServerTransaction(env, replyFlow, user)
