@@ -4,6 +4,9 @@ import { Baresip, baresipSettings, baresipTools } from '../support/baresip.js'
 import { productFor, type Product, type TestScope } from '../support/product.js'
 import { skipWithout } from '../support/tools.js'
 
+// Six products and twelve phones, with real seconds of sound: slow where the machine is busy.
+t.setTimeout(240_000)
+
 const skip = skipWithout(...baresipTools)
 const lowTone = 440
 const highTone = 1000

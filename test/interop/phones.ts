@@ -7,7 +7,7 @@ export type Transport = 'udp' | 'tcp'
 interface Verdicts {
   equal: (actual: unknown, expected: unknown, message: string) => unknown
   comment: (text: string) => void
-  teardown: (fn: () => void) => void
+  teardown: (fn: () => Promise<void>) => void
 }
 
 const verdict = (t: Verdicts, scenario: string, result: SippResult): void => {
@@ -29,7 +29,10 @@ export const device = async (
   transport: Transport = 'udp',
 ): Promise<() => Promise<void>> => {
   const phone = await Sipp.start({ scenario, transport })
-  t.teardown(() => phone.stop())
+  t.teardown(async () => {
+    phone.stop()
+    await phone.done
+  })
   await phone.listening(transport)
   await plays(t, {
     scenario: 'register-expect-200',
