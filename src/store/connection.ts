@@ -19,6 +19,9 @@ export interface Connections {
 /** How long a caller waits for a connection, in milliseconds, before it is told that the database is away. */
 const connectTimeout = 10_000
 
+/** Milliseconds after which an unused connection is closed. */
+const idleTimeout = 300_000
+
 const int8 = 20
 const timestamptz = 1184
 
@@ -45,7 +48,7 @@ export function clientConfig(connection: string | ConnectionConfig, node: string
 /** `poolSize`: most connections of both pools together. Nothing connects before it is asked to. */
 export function openConnections(config: ConnectionConfig, poolSize: number, log: StoreLog): Connections {
   const pipelined = Math.max(1, Math.floor(poolSize / 2))
-  const pipeline = new pg.Pool({ ...config, pipeline: true, max: pipelined })
+  const pipeline = new pg.Pool({ ...config, pipeline: true, max: pipelined, idleTimeoutMillis: idleTimeout })
   // Each client prepares its statements once, perhaps while the tables are still empty, and a plan for an empty table
   // reads all of it. All these statements find their rows by index, so the plan can be settled beforehand.
   pipeline.on('connect', (client) => {
@@ -59,11 +62,10 @@ export function openConnections(config: ConnectionConfig, poolSize: number, log:
     pool: { min: 0, max: Math.max(1, poolSize - pipelined) },
     acquireConnectionTimeout: connectTimeout,
   })
+  let closing: Promise<void> | undefined
   return {
     knex,
     pipeline,
-    async close() {
-      await Promise.all([knex.destroy(), pipeline.end()])
-    },
+    close: () => (closing ??= Promise.all([knex.destroy(), pipeline.end()]).then(() => {})),
   }
 }

@@ -28,6 +28,9 @@ const longestSocketPath = platform() === 'linux' ? 107 : 103
 const pollInterval = 10
 const restartDelay = 1_000
 
+/** Milliseconds; less than what Docker grants. PostgreSQL itself takes up to 5 s over an immediate shutdown. */
+const defaultShutdownPatience = 8_000
+
 /** How long a start is tried that another start, or what a killed server left, got in the way of; milliseconds. */
 const patience = 10_000
 
@@ -58,6 +61,8 @@ export interface EmbeddedOptions {
   log: StoreLog
   /** Settings of PostgreSQL beside or instead of ours; for tests, which can do without durability. */
   settings?: Record<string, string>
+  /** Milliseconds that an orderly shutdown may take; after it the next start recovers from the write-ahead log. */
+  shutdownPatience?: number
   /** The PostgreSQL to run instead of the packaged one. */
   binaries?: Binaries
   /** The program `unshare`, or another that stands for it. */
@@ -140,7 +145,7 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
 
   async function reclaim(): Promise<void> {
     const { child } = server
-    while (!stopping && child.exitCode === null && child.signalCode === null) {
+    while (!stopping && isRunning(child)) {
       const owner = await claim(socket.path, port).catch(() => undefined)
       if (owner) {
         server.owner = owner
@@ -164,12 +169,7 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
       stopping = true
       await restarting
       const { child } = server
-      if (child.exitCode === null && child.signalCode === null) {
-        child.ref()
-        const ended = once(child, 'exit')
-        child.kill('SIGINT') // PostgreSQL's fast shutdown.
-        await ended
-      }
+      if (isRunning(child)) await shutDown(child, options.shutdownPatience ?? defaultShutdownPatience)
       await server.owner.end().catch(() => {})
       await cleanUp()
     },
@@ -203,7 +203,7 @@ async function launch(
   child.unref()
   let failure: Error | undefined
   child.on('error', (error) => (failure = error))
-  while (failure === undefined && child.exitCode === null && child.signalCode === null) {
+  while (failure === undefined && isRunning(child)) {
     const running = await readPidFile(cluster)
     const owner =
       running?.pid === child.pid ? await claim(socketDir, port).catch(() => 'not yet' as const) : 'not yet'
@@ -221,6 +221,25 @@ async function launch(
 async function createDatabase(owner: pg.Client): Promise<void> {
   const { rowCount } = await owner.query('select from pg_database where datname = $1', [database])
   if (rowCount === 0) await owner.query(`create database ${pg.escapeIdentifier(database)}`)
+}
+
+const isRunning = (child: ChildProcess) => child.exitCode === null && child.signalCode === null
+
+/**
+ * PostgreSQL's fast shutdown; where that hangs, as it can when it meets the recovery from a crash, the immediate one,
+ * which loses nothing that was committed.
+ */
+async function shutDown(child: ChildProcess, patience: number): Promise<void> {
+  child.ref()
+  const ended = once(child, 'exit')
+  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
+    child.kill(signal)
+    const timer = new AbortController()
+    await Promise.race([ended, sleep(patience, undefined, { signal: timer.signal }).catch(() => {})])
+    timer.abort()
+    if (!isRunning(child)) return
+  }
+  await ended
 }
 
 /** A directory for the socket that only we can enter, beside the data if its path is short enough. */

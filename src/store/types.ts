@@ -290,7 +290,10 @@ export interface SettingsStore {
   getOrCreate(key: string, make: () => string): Promise<string>
 }
 
-/** Told, on every node, right after a change was committed (on this node: before the changing call resolves). */
+/**
+ * Told, on every node, right after a change of accounts was committed (on this node: before the changing call
+ * resolves); not of bindings. It may be told once too often, after a change that failed.
+ */
 export type ChangeListener = (change: { accountIds: readonly number[] } | 'everything') => void
 
 export interface Store {

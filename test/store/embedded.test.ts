@@ -1,86 +1,11 @@
-import { execFile, spawn } from 'node:child_process'
-import type { ChildProcessWithoutNullStreams } from 'node:child_process'
-import { once } from 'node:events'
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
-import type { Test } from 'tap'
-import { binariesIn, packagedBinaries } from '../../src/store/embedded/binaries.js'
-import { startEmbeddedDatabase } from '../../src/store/embedded.js'
-import type { EmbeddedDatabase, EmbeddedOptions } from '../../src/store/embedded.js'
-import { query, silent } from '../support/database.js'
-import { until } from '../support/tools.js'
+import { binariesIn, makeLinks, packagedBinaries } from '../../src/store/embedded/binaries.js'
+import { query } from '../support/database.js'
+import { directory, isAlive, launch, start } from './embedded-harness.js'
 
 const isRoot = process.getuid?.() === 0
-
-async function directory(t: Test): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'privateline-embedded-'))
-  t.teardown(() => rm(path, { recursive: true, force: true }))
-  return path
-}
-
-/** Without waiting for the disk, for tests that don't pull the plug. */
-const launch = (dataDir: string, options: Partial<EmbeddedOptions> = {}) =>
-  startEmbeddedDatabase({ dataDir, log: silent, settings: { fsync: 'off' }, ...options })
-
-async function start(
-  t: Test,
-  dataDir: string,
-  options: Partial<EmbeddedOptions> = {},
-): Promise<EmbeddedDatabase> {
-  const database = await launch(dataDir, options)
-  t.teardown(() => database.stop())
-  return database
-}
-
-type Step = { step: string; pid: number; accountId: number; message: string }
-
-interface OtherProcess {
-  child: ChildProcessWithoutNullStreams
-  /** Waits for a step; rejects if the process ends before. */
-  step(name: string): Promise<Step>
-}
-
-function otherProcess(t: Test, dataDir: string): OtherProcess {
-  const program = fileURLToPath(new URL('embedded-process.js', import.meta.url))
-  const child = spawn(process.execPath, [program, dataDir], { detached: true })
-  child.stderr.pipe(process.stderr)
-  const seen = new Map<string, Step>()
-  let closed = false
-  child.once('close', () => (closed = true))
-  const lines = createInterface(child.stdout)
-  lines.on('line', (line) => {
-    const step = JSON.parse(line) as Step
-    seen.set(step.step, step)
-  })
-  t.teardown(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  })
-  return {
-    child,
-    step: (name) =>
-      until(`step ${name}`, () => {
-        const failed = seen.get('failed')
-        if (failed && name !== 'failed') throw new Error(failed.message)
-        if (!seen.has(name) && closed) throw new Error(`it ended before step ${name}`)
-        return seen.get(name)
-      }),
-  }
-}
-
-/** Not even waiting for its parent to take notice of its end. */
-async function isAlive(pid: number): Promise<boolean> {
-  const { stdout } = await promisify(execFile)('ps', ['-p', String(pid), '-o', 'stat=']).catch(() => ({
-    stdout: '',
-  }))
-  return /^[^Z]/.test(stdout)
-}
 
 t.test('the first start makes a database that a second start finds again', async (t) => {
   const dataDir = await directory(t)
@@ -123,94 +48,6 @@ t.test('a directory name with quotes, commas and spaces is no trouble', async (t
   t.same(await query(database.connection, 'select 1 as one'), [{ one: 1 }])
 })
 
-t.test('a second start on the same directory is refused by name, and harms nothing', async (t) => {
-  const dataDir = await directory(t)
-  const first = await start(t, dataDir)
-  await t.rejects(launch(dataDir), {
-    message: /^DATA_DIR: another Privateline/,
-  })
-  t.same(await query(first.connection, 'select 1 as one'), [{ one: 1 }])
-})
-
-t.test('of several first starts at the same moment one wins, and the others are refused', async (t) => {
-  const dataDir = await directory(t)
-  const starts = await Promise.allSettled(Array.from({ length: 3 }, () => launch(dataDir)))
-  const started = starts.filter((each) => each.status === 'fulfilled')
-  t.teardown(() => Promise.all(started.map(({ value }) => value.stop())))
-  t.equal(started.length, 1)
-  for (const each of starts) {
-    if (each.status === 'rejected') t.match((each.reason as Error).message, /^DATA_DIR: another Privateline/)
-  }
-  t.same(await query(started[0]?.value.connection ?? {}, 'select 1 as one'), [{ one: 1 }])
-  t.same(
-    (await readdir(dataDir)).filter((name) => name.includes('.new-')),
-    [],
-  )
-})
-
-t.test(
-  'after kill -9 the next start stops the server left behind, and finds what was committed',
-  async (t) => {
-    const dataDir = await directory(t)
-    const other = otherProcess(t, dataDir)
-    const { pid } = await other.step('started')
-    await other.step('applied')
-    other.child.kill('SIGKILL')
-    await once(other.child, 'exit')
-    t.ok(await isAlive(pid), 'the server outlived its parent')
-    const database = await start(t, dataDir)
-    t.notOk(await isAlive(pid))
-    t.match(await query(database.connection, 'select contact, node from registrations'), [
-      { contact: 'sip:1001@192.0.2.1', node: 'a' },
-    ])
-  },
-)
-
-t.test('an applied registration is there after kill -9 of the program and of the server', async (t) => {
-  const dataDir = await directory(t)
-  const other = otherProcess(t, dataDir)
-  const { pid } = await other.step('started')
-  await other.step('applied')
-  process.kill(pid, 'SIGKILL')
-  other.child.kill('SIGKILL')
-  await once(other.child, 'exit')
-  const database = await start(t, dataDir)
-  t.match(await query(database.connection, 'select contact from registrations'), [
-    { contact: 'sip:1001@192.0.2.1' },
-  ])
-})
-
-t.test('a Ctrl-C in the terminal reaches the program but not its database', async (t) => {
-  const other = otherProcess(t, await directory(t))
-  const { pid } = await other.step('started')
-  await other.step('applied')
-  process.kill(-(other.child.pid as number), 'SIGINT')
-  t.match(await other.step('interrupted'), { alive: true })
-  t.ok(await isAlive(pid))
-  other.child.stdin.end()
-  await other.step('stopped')
-  t.notOk(await isAlive(pid))
-})
-
-t.test('a cluster whose making was killed is made anew', async (t) => {
-  const dataDir = await directory(t)
-  const other = otherProcess(t, dataDir)
-  const draft = await until('initdb runs', async () =>
-    (await readdir(dataDir)).find((name) => name.startsWith('postgres.new-')),
-  )
-  other.child.kill('SIGKILL')
-  await once(other.child, 'exit')
-  const database = await start(t, dataDir)
-  t.same(await query(database.connection, 'select 1 as one'), [{ one: 1 }])
-
-  await database.stop()
-  await mkdir(join(dataDir, draft), { recursive: true })
-  const longAgo = new Date(Date.now() - 3_600_000)
-  await utimes(join(dataDir, draft), longAgo, longAgo)
-  await start(t, dataDir)
-  await t.rejects(stat(join(dataDir, draft)), { code: 'ENOENT' }, 'what was left of it goes later')
-})
-
 t.test('files that are no database are refused, not deleted', async (t) => {
   const dataDir = await directory(t)
   await mkdir(join(dataDir, 'postgres'))
@@ -231,44 +68,25 @@ t.test('a cluster of another major version is refused, and left as it is', async
   t.same(await readdir(join(dataDir, 'postgres')), ['PG_VERSION'])
 })
 
-t.test(
-  'a postmaster.pid of before a power failure is seen through, though its id is in use again',
-  async (t) => {
-    const dataDir = await directory(t)
-    const first = await launch(dataDir)
-    const pidFile = join(dataDir, 'postgres', 'postmaster.pid')
-    const [, ...rest] = (await readFile(pidFile, 'utf8')).split('\n')
-    await first.stop()
-    await writeFile(pidFile, [process.pid, ...rest].join('\n'))
-    const second = await start(t, dataDir)
-    t.same(await query(second.connection, 'select 1 as one'), [{ one: 1 }])
-  },
-)
+t.test('library links that a registry package cannot carry are made, by two at once as well', async (t) => {
+  const root = join(await directory(t), 'native')
+  await mkdir(join(root, 'lib'), { recursive: true })
+  await writeFile(join(root, 'lib', 'libx.so.1.2'), 'x')
+  const links = ['libx.so', 'libx.so.1'].map((name) => ({
+    source: 'native/lib/libx.so.1.2',
+    target: `native/lib/${name}`,
+  }))
+  await writeFile(join(root, 'pg-symlinks.json'), JSON.stringify(links))
+  await Promise.all([makeLinks(root), makeLinks(root)])
+  await makeLinks(root)
+  for (const { target } of links) t.equal(await readFile(join(root, '..', target), 'utf8'), 'x')
 
-t.test('a server that dies is started again', async (t) => {
-  const database = await start(t, await directory(t))
-  const before = database.pid()
-  process.kill(before, 'SIGKILL')
-  await until('another server runs', () => database.pid() !== before)
-  t.same(await query(database.connection, 'select 1 as one'), [{ one: 1 }])
-})
-
-t.test('after a crash of one backend the directory is still held', async (t) => {
-  const dataDir = await directory(t)
-  const database = await start(t, dataDir)
-  const [owner] = await query<{ pid: number }>(
-    database.connection,
-    `select pid from pg_locks where locktype = 'advisory'`,
+  // A place where nothing can be made: /proc is read-only to everyone, root included.
+  await writeFile(
+    join(root, 'pg-symlinks.json'),
+    JSON.stringify([{ source: 'x', target: '../../../proc/libx' }]),
   )
-  process.kill(owner?.pid as number, 'SIGKILL')
-  const held = `select 1 from pg_locks where locktype = 'advisory' and pid <> $1`
-  await until('the lock is held again', async () => {
-    const rows = await query(database.connection, held, [owner?.pid]).catch(() => [])
-    return rows.length > 0 || undefined
-  })
-  await t.rejects(launch(dataDir), {
-    message: /^DATA_DIR: another Privateline/,
-  })
+  await t.rejects(makeLinks(root), { message: /^[^\n]*libx[^\n]*npm rebuild[^\n]*DATABASE_URL[^\n]*$/ })
 })
 
 t.test('programs that the system cannot load give one line that says what to do', async (t) => {

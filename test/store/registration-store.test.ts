@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import type { Binding, RegistrationChange } from '../../src/store/types.js'
 import { onEveryDatabase, query, testStore } from '../support/database.js'
+import { until } from '../support/tools.js'
 import { add, become, binding, newAccount, withAccounts } from './samples.js'
 
 const contacts = (bindings: readonly Binding[]) => bindings.map(({ contact }) => contact).sort()
@@ -270,6 +271,39 @@ onEveryDatabase('the list shows whose binding it is, and is searched by it', asy
   t.same(await found('198.51'), ['sip:b@h'])
   t.match(await store.registrations.list({ accountId: 2 }), { items: [{ contact: 'sip:b@h' }], total: 1 })
 })
+
+onEveryDatabase(
+  'statements prepared while the tables are empty find their rows by index later',
+  async (t, database) => {
+    const store = await testStore(t, { database, poolSize: 2 })
+    const { accounts } = await withAccounts(store, 1)
+    const work = async () => {
+      await store.registrations.apply([
+        become(1, binding('sip:a@h', { cseq: (Math.random() * 1e9) | 0 }), binding('sip:b@h')),
+      ])
+      await store.registrations.apply([become(1, binding('sip:a@h'))])
+      await store.directory.credential(`${accounts[0]?.username} is absent ${Math.random()}`)
+    }
+    for (let n = 0; n < 10; n += 1) await work()
+    await query(
+      database.connection,
+      `with a as (insert into accounts (group_id, username, virtual_number) select 1, n, n from generate_series(5001, 9000) n returning id)
+     insert into registrations (account_id, contact, q, call_id, cseq, expires_at, source, transport, path, node, created_at)
+     select id, 'c', 1, 'c', 1, now() + '1 hour', 's', 'udp', '', 'n', now() from a`,
+    )
+    const scans = `select coalesce(sum(seq_tup_read), 0)::integer as read, coalesce(sum(idx_scan), 0)::integer as found
+    from pg_stat_user_tables where relname in ('accounts', 'registrations', 'credentials')`
+    const read = async () => (await query<{ read: number; found: number }>(database.connection, scans))[0]
+    const before = await read()
+    for (let n = 0; n < 10; n += 1) await work()
+    await store.close()
+    const after = await until('the work is counted', async () => {
+      const now = await read()
+      return (now?.found ?? 0) >= (before?.found ?? 0) + 60 && now
+    })
+    t.ok(after.read < 4000, `${after.read} rows were read by scanning`)
+  },
+)
 
 onEveryDatabase('whatever is decided, memory and database say the same', async (t, database) => {
   const store = await testStore(t, { database })

@@ -90,6 +90,7 @@ export async function query<Row extends pg.QueryResultRow>(
   values: unknown[] = [],
 ): Promise<Row[]> {
   const client = new pg.Client(connection)
+  client.on('error', () => {}) // The statement rejects as well; this one would end the process.
   await client.connect()
   try {
     return (await client.query<Row>(statement, values)).rows

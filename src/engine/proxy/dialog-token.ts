@@ -15,9 +15,15 @@ export interface FlowAddress {
   port: number
 }
 
+/** How to reach one side of a dialog when its Contact does not lead back. */
+export interface DialogFlow extends FlowAddress {
+  /** Port at which that address takes connections, for when the stream connection is gone; absent: unknown. */
+  listens?: number
+}
+
 export interface DialogFlows {
-  caller?: FlowAddress
-  callee?: FlowAddress
+  caller?: DialogFlow
+  callee?: DialogFlow
 }
 
 export interface VerifiedDialog {
@@ -80,8 +86,8 @@ function encodeFlows(flows: DialogFlows): string {
   return Buffer.from(`${flowText(flows.caller)}|${flowText(flows.callee)}`, 'latin1').toString('base64url')
 }
 
-function flowText(flow: FlowAddress | undefined): string {
-  return flow ? `${flow.transport} ${flow.address} ${flow.port}` : ''
+function flowText(flow: DialogFlow | undefined): string {
+  return flow ? `${flow.transport} ${flow.address} ${flow.port} ${flow.listens ?? ''}` : ''
 }
 
 function decodeFlows(payload: string): DialogFlows | undefined {
@@ -96,8 +102,10 @@ function decodeFlows(payload: string): DialogFlows | undefined {
   return flows
 }
 
-function parseFlow(text: string): FlowAddress | undefined {
-  const [transport, address, port] = text.split(' ')
+function parseFlow(text: string): DialogFlow | undefined {
+  const [transport, address, port, listens] = text.split(' ')
   if (!transport || !address || !port) return undefined
-  return { transport: transport as TransportName, address, port: Number(port) }
+  const flow: DialogFlow = { transport: transport as TransportName, address, port: Number(port) }
+  if (listens) flow.listens = Number(listens)
+  return flow
 }

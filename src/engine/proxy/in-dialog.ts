@@ -4,12 +4,12 @@
  */
 import type { SipRequest } from '../message/sip-message.js'
 import type { Incoming } from '../transaction/incoming.js'
-import type { Flow } from '../transport/transport.js'
+import type { Flow, TransportName } from '../transport/transport.js'
 import type { ProxyEnvironment } from './client.js'
 import type { VerifiedDialog } from './dialog-token.js'
 import { branchParameter, decrementMaxForwards, loopHash, pushVia } from './forward.js'
 import { nextHop } from './next-hop.js'
-import { applyRemainingRoute } from './record-route.js'
+import { applyRemainingRoute, bracketed } from './record-route.js'
 import { Search } from './search.js'
 import type { Target } from './target.js'
 
@@ -57,11 +57,19 @@ export function hasHopsLeft(request: SipRequest): boolean {
   return Number(request.get('max-forwards') ?? 70) > 0
 }
 
+function uriOf(transport: TransportName, address: string, port: number): string {
+  return `sip:${bracketed(address)}:${port};transport=${transport}`
+}
+
 function destinationOf(request: SipRequest, dialog: VerifiedDialog): Target {
   const hop = applyRemainingRoute(request)
   const destination: Target = { uri: request.uri, nextHop: hop }
   const peer = dialog.fromCaller ? dialog.flows.callee : dialog.flows.caller
   // With a route left, the peer is not our neighbour, and its flow is not the way.
-  if (peer && hop === request.uri) destination.flow = peer
+  if (!peer || hop !== request.uri) return destination
+  destination.flow = peer
+  // Some phones put the port of a connection into their Contact, where nobody takes a new one. The place that they
+  // registered for connections is the better one, once all connections are gone by a restart of ours.
+  if (peer.listens !== undefined) destination.nextHop = uriOf(peer.transport, peer.address, peer.listens)
   return destination
 }

@@ -4,7 +4,8 @@ import type { SipRequest } from '../message/sip-message.js'
 import { parseNameAddr } from '../message/name-addr.js'
 import { parseUri, uriParam } from '../message/uri.js'
 import type { Flow, TransportLayer, TransportName } from '../transport/transport.js'
-import type { DialogFlows, DialogTokens, FlowAddress, VerifiedDialog } from './dialog-token.js'
+import type { DialogFlow, DialogFlows, DialogTokens, VerifiedDialog } from './dialog-token.js'
+import { defaultPort } from './next-hop.js'
 
 /** Name of the URI parameter that carries the dialog token. */
 const tokenParam = 'pl'
@@ -140,13 +141,16 @@ function contactOf(request: SipRequest): string | undefined {
 
 /** A flow is worth carrying only where the peer's own URI does not lead back over it. */
 function flowOf(side: keyof DialogFlows, flow: Flow, uri: string | undefined): DialogFlows {
-  const address: FlowAddress = {
+  const parsed = uri === undefined ? undefined : parseUri(uri)
+  const address: DialogFlow = {
     transport: flow.transport,
     address: flow.remoteAddress,
     port: flow.remotePort,
   }
-  const parsed = uri === undefined ? undefined : parseUri(uri)
-  // Its port may differ from the source's: some phones send from one port and listen on another (RFC 3581 §1).
-  const direct = flow.transport === 'udp' && parsed?.host === flow.remoteAddress
-  return direct ? {} : { [side]: address }
+  if (parsed?.host === flow.remoteAddress) {
+    // Its port may differ from the source's: some phones send from one port and listen on another (RFC 3581 §1).
+    if (flow.transport === 'udp') return {}
+    address.listens = parsed.port ?? defaultPort(flow.transport)
+  }
+  return { [side]: address }
 }

@@ -72,9 +72,9 @@ export async function clearTheWay(
         { pid: running.pid },
         'the embedded database was left running by a process that ended; stopping it',
       )
-      await runAs(runtime.identity, runtime.binaries.pgCtl, [
-        ...['stop', '--pgdata', cluster, '--mode', 'fast', '--wait', '--timeout', String(patience / 1000)],
-      ])
+      const stop = (mode: string) =>
+        runAs(runtime.identity, runtime.binaries.pgCtl, ['stop', '-D', cluster, '-m', mode, '-t', '30', '-w'])
+      await stop('fast').catch(() => stop('immediate'))
       await owner.end().catch(() => {})
       return
     } catch (error) {

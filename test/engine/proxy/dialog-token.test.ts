@@ -4,7 +4,7 @@ import { DialogTokens } from '../../../src/engine/proxy/dialog-token.js'
 
 const tokens = new DialogTokens(Buffer.alloc(32, 7))
 const flows = {
-  caller: { transport: 'tcp', address: '192.0.2.1', port: 40001 },
+  caller: { transport: 'tcp', address: '192.0.2.1', port: 40001, listens: 5060 },
   callee: { transport: 'udp', address: '2001:db8::2', port: 5060 },
 } as const
 
