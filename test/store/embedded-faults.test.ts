@@ -1,0 +1,163 @@
+import { once } from 'node:events'
+import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { openStore } from '../../src/store/store.js'
+import { query, silent } from '../support/database.js'
+import { until } from '../support/tools.js'
+import { directory, isAlive, launch, otherProcess, start } from './embedded-harness.js'
+import { add, become, binding, withAccounts } from './samples.js'
+
+t.test('a second start on the same directory is refused by name, and harms nothing', async (t) => {
+  const dataDir = await directory(t)
+  const first = await start(t, dataDir)
+  await t.rejects(launch(dataDir), {
+    message: /^DATA_DIR: another Privateline/,
+  })
+  t.same(await query(first.connection, 'select 1 as one'), [{ one: 1 }])
+})
+
+t.test('of several first starts at the same moment one wins, and the others are refused', async (t) => {
+  const dataDir = await directory(t)
+  const starts = await Promise.allSettled(Array.from({ length: 3 }, () => launch(dataDir)))
+  const started = starts.filter((each) => each.status === 'fulfilled')
+  t.teardown(() => Promise.all(started.map(({ value }) => value.stop())))
+  t.equal(started.length, 1)
+  for (const each of starts) {
+    if (each.status === 'rejected') t.match((each.reason as Error).message, /^DATA_DIR: another Privateline/)
+  }
+  t.same(await query(started[0]?.value.connection ?? {}, 'select 1 as one'), [{ one: 1 }])
+  t.same(
+    (await readdir(dataDir)).filter((name) => name.includes('.new-')),
+    [],
+  )
+})
+
+t.test(
+  'after kill -9 the next start stops the server left behind, and finds what was committed',
+  async (t) => {
+    const dataDir = await directory(t)
+    const other = otherProcess(t, dataDir)
+    const { pid } = await other.step('started')
+    await other.step('applied')
+    other.child.kill('SIGKILL')
+    await once(other.child, 'exit')
+    t.ok(await isAlive(pid), 'the server outlived its parent')
+    const database = await start(t, dataDir)
+    t.notOk(await isAlive(pid))
+    t.match(await query(database.connection, 'select contact, node from registrations'), [
+      { contact: 'sip:1001@192.0.2.1', node: 'a' },
+    ])
+  },
+)
+
+t.test('an applied registration is there after kill -9 of the program and of the server', async (t) => {
+  const dataDir = await directory(t)
+  const other = otherProcess(t, dataDir)
+  const { pid } = await other.step('started')
+  await other.step('applied')
+  process.kill(pid, 'SIGKILL')
+  other.child.kill('SIGKILL')
+  await once(other.child, 'exit')
+  const database = await start(t, dataDir)
+  t.match(await query(database.connection, 'select contact from registrations'), [
+    { contact: 'sip:1001@192.0.2.1' },
+  ])
+})
+
+t.test('a Ctrl-C in the terminal reaches the program but not its database', async (t) => {
+  const other = otherProcess(t, await directory(t))
+  const { pid } = await other.step('started')
+  await other.step('applied')
+  process.kill(-(other.child.pid as number), 'SIGINT')
+  t.match(await other.step('interrupted'), { alive: true })
+  t.ok(await isAlive(pid))
+  other.child.stdin.end()
+  await other.step('stopped')
+  t.notOk(await isAlive(pid))
+})
+
+t.test('a cluster whose making was killed is made anew', async (t) => {
+  const dataDir = await directory(t)
+  const other = otherProcess(t, dataDir)
+  const draft = await until('initdb runs', async () =>
+    (await readdir(dataDir)).find((name) => name.startsWith('postgres.new-')),
+  )
+  other.child.kill('SIGKILL')
+  await once(other.child, 'exit')
+  const database = await start(t, dataDir)
+  t.same(await query(database.connection, 'select 1 as one'), [{ one: 1 }])
+
+  await database.stop()
+  await mkdir(join(dataDir, draft), { recursive: true })
+  const longAgo = new Date(Date.now() - 3_600_000)
+  await utimes(join(dataDir, draft), longAgo, longAgo)
+  await start(t, dataDir)
+  await t.rejects(stat(join(dataDir, draft)), { code: 'ENOENT' }, 'what was left of it goes later')
+})
+
+t.test(
+  'a postmaster.pid of before a power failure is seen through, though its id is in use again',
+  async (t) => {
+    const dataDir = await directory(t)
+    const first = await launch(dataDir)
+    const pidFile = join(dataDir, 'postgres', 'postmaster.pid')
+    const [, ...rest] = (await readFile(pidFile, 'utf8')).split('\n')
+    await first.stop()
+    await writeFile(pidFile, [process.pid, ...rest].join('\n'))
+    const second = await start(t, dataDir)
+    t.same(await query(second.connection, 'select 1 as one'), [{ one: 1 }])
+  },
+)
+
+t.test('a server that dies is started again, and the store goes on with it', async (t) => {
+  const database = await start(t, await directory(t))
+  const store = await openStore({ connection: database.connection, node: 'a', log: silent })
+  t.teardown(() => store.close())
+  await withAccounts(store, 1)
+  await store.registrations.apply([become(1, binding('sip:a@h'))])
+  const before = database.pid()
+  process.kill(before, 'SIGKILL')
+  await until('another server runs', () => database.pid() !== before)
+  await until('the store goes on', () =>
+    store.registrations.apply([add(1, binding('sip:b@h'))]).then(
+      () => true,
+      () => false,
+    ),
+  )
+  t.equal((await store.directory.bindings(1)).length, 2)
+})
+
+t.test('after a crash of one backend the directory is still held', async (t) => {
+  const dataDir = await directory(t)
+  const database = await start(t, dataDir)
+  const [owner] = await query<{ pid: number }>(
+    database.connection,
+    `select pid from pg_locks where locktype = 'advisory'`,
+  )
+  process.kill(owner?.pid as number, 'SIGKILL')
+  const held = `select 1 from pg_locks where locktype = 'advisory' and pid <> $1`
+  await until('the lock is held again', async () => {
+    const rows = await query(database.connection, held, [owner?.pid]).catch(() => [])
+    return rows.length > 0 || undefined
+  })
+  await t.rejects(launch(dataDir), {
+    message: /^DATA_DIR: another Privateline/,
+  })
+})
+
+t.test('a shutdown that hangs is cut short, and nothing committed is lost', async (t) => {
+  const dataDir = await directory(t)
+  const database = await launch(dataDir, { shutdownPatience: 100 })
+  await query(database.connection, 'create table things as select 42 as answer')
+  const [checkpointer] = await query<{ pid: number }>(
+    database.connection,
+    `select pid from pg_stat_activity where backend_type = 'checkpointer'`,
+  )
+  process.kill(checkpointer?.pid as number, 'SIGSTOP')
+  await database.stop()
+  t.notOk(await isAlive(database.pid()))
+  process.kill(checkpointer?.pid as number, 'SIGKILL')
+  const second = await start(t, dataDir)
+  t.same(await query(second.connection, 'select answer from things'), [{ answer: 42 }])
+})
