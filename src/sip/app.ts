@@ -223,6 +223,7 @@ function authenticate(authenticator: Authenticator, stats: SipStats): Step {
       method: request.method,
       uri: request.uri,
       credentials: request.header(registering ? 'authorization' : 'proxy-authorization'),
+      userAgent: request.header('user-agent'),
     })
     switch (result.verdict) {
       case 'ok':

@@ -9,6 +9,7 @@ import {
   sameResponse,
   type DigestCredentials,
 } from './digest.js'
+import { algorithmsFor } from './legacy-phones.js'
 import type { Nonces } from './nonce.js'
 import type { NonceCounts } from './nonce-counts.js'
 import { parseSipUri, unescape } from './sip-uri.js'
@@ -19,6 +20,7 @@ export interface AuthenticationRequest {
   uri: string
   /** Authorization or Proxy-Authorization, all of them in one text. */
   credentials: string | undefined
+  userAgent?: string | undefined
 }
 
 export type Authentication =
@@ -51,13 +53,12 @@ export function createAuthenticator(options: {
   /** Unknown users are checked against these, so that they take as long as known ones. */
   const nobody = { ha1Md5: hash('MD5', realm), ha1Sha256: hash('SHA-256', realm) }
 
-  const challenge = (stale: boolean): Authentication => ({
-    verdict: 'challenge',
-    challenges: challenges(realm, nonces.issue(), algorithms, stale),
-  })
-
   return {
-    async authenticate({ method, uri, credentials }) {
+    async authenticate({ method, uri, credentials, userAgent }) {
+      const challenge = (stale: boolean): Authentication => ({
+        verdict: 'challenge',
+        challenges: challenges(realm, nonces.issue(), algorithmsFor(userAgent, algorithms), stale),
+      })
       if (credentials === undefined) return challenge(false)
       const all = parseCredentials(credentials)
       if (!all) return { verdict: 'malformed', reason: 'Malformed Credentials' }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { toneShare } from '../support/audio.js'
-import { Baresip, baresipSettings, baresipTools } from '../support/baresip.js'
+import { Baresip, baresipTools } from '../support/baresip.js'
 import { productFor, type Product, type TestScope } from '../support/product.js'
 import { skipWithout } from '../support/tools.js'
 
@@ -50,7 +50,7 @@ type Tap = TestScope & Pick<typeof t, 'ok' | 'equal'>
 
 for (const transport of ['udp', 'tcp'] as const) {
   t.test(`baresip calls baresip over ${transport}`, { skip }, async (t) => {
-    const product = await productFor(t, baresipSettings)
+    const product = await productFor(t)
     const { caller, callee } = await talking(t, product, transport)
     t.equal(
       (await callee.event('CALL_ESTABLISHED')).peeruri,
@@ -68,7 +68,7 @@ for (const transport of ['udp', 'tcp'] as const) {
       `over ${transport} a call outlives kill -9 of the server, and the ${who} ends it`,
       { skip },
       async (t) => {
-        const product = await productFor(t, baresipSettings)
+        const product = await productFor(t)
         const { caller, callee } = await talking(t, product, transport)
         await product.kill()
         await product.restart()

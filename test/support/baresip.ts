@@ -2,7 +2,7 @@
  * baresip as a phone: it plays a tone into its calls, records what it hears, and is led over its control port.
  *
  * Debian 12's baresip 1.0 refuses every challenge that offers anything but MD5, also one that offers MD5 beside it
- * (libre answers ENOSYS at the first unknown algorithm): the server has to offer MD5 alone (`baresipSettings`).
+ * (libre answers ENOSYS at the first unknown algorithm); the server knows that (src/sip/legacy-phones.ts).
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,9 +14,6 @@ import path from 'node:path'
 import { readWav, toneFile, type Recording } from './audio.js'
 import type { Account } from './product.js'
 import { endWithUs, freePort, until } from './tools.js'
-
-/** Settings of the product under which baresip 1.0 can authenticate. */
-export const baresipSettings = { SIP_AUTH_ALGORITHMS: 'MD5' }
 
 /** Where baresip's modules lie: Debian, others, built by hand. */
 const moduleDir = ['/usr/lib', '/usr/lib64', '/usr/local/lib']
