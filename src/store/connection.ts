@@ -19,6 +19,9 @@ export interface Connections {
 /** How long a caller waits for a connection, in milliseconds, before it is told that the database is away. */
 const connectTimeout = 10_000
 
+/** Milliseconds after which a request gives up on an answer; a phone sends it again. The connection is thrown away. */
+const queryTimeout = 10_000
+
 /** Milliseconds after which an unused connection is closed. */
 const idleTimeout = 300_000
 
@@ -48,7 +51,13 @@ export function clientConfig(connection: string | ConnectionConfig, node: string
 /** `poolSize`: most connections of both pools together. Nothing connects before it is asked to. */
 export function openConnections(config: ConnectionConfig, poolSize: number, log: StoreLog): Connections {
   const pipelined = Math.max(1, Math.floor(poolSize / 2))
-  const pipeline = new pg.Pool({ ...config, pipeline: true, max: pipelined, idleTimeoutMillis: idleTimeout })
+  const pipeline = new pg.Pool({
+    ...config,
+    pipeline: true,
+    max: pipelined,
+    idleTimeoutMillis: idleTimeout,
+    query_timeout: queryTimeout,
+  })
   // Each client prepares its statements once, perhaps while the tables are still empty, and a plan for an empty table
   // reads all of it. All these statements find their rows by index, so the plan can be settled beforehand.
   pipeline.on('connect', (client) => {

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { access, chown, constants, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { platform, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -84,10 +84,7 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
   const { log } = options
   const dataDir = resolve(options.dataDir)
   const cluster = join(dataDir, 'postgres')
-  // Others may pass through but not look around: PostgreSQL may have to run as another user.
-  await mkdir(dataDir, { recursive: true, mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
-    throw new Error(`DATA_DIR: ${dataDir} can't be made (${error.code})`, { cause: error })
-  })
+  await makeDataDirectory(dataDir)
   const binaries = options.binaries ?? (await packagedBinaries())
   const runtime = await findRuntime(binaries, dataDir, cluster, options.unshare)
   await ensureCluster(cluster, runtime, options.settings?.['fsync'] !== 'off')
@@ -100,12 +97,17 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
   let server: Server
   try {
     server = await start()
-    await createDatabase(server.owner)
   } catch (error) {
     await cleanUp()
     throw error
   }
   watch(server)
+  try {
+    await createDatabase(server.owner)
+  } catch (error) {
+    await stop()
+    throw error
+  }
   log.debug({ pid: server.child.pid, cluster }, 'embedded database started')
 
   async function start(): Promise<Server> {
@@ -156,6 +158,16 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
     }
   }
 
+  async function stop(): Promise<void> {
+    if (stopping) return
+    stopping = true
+    await restarting
+    const { child } = server
+    if (isRunning(child)) await shutDown(child, options.shutdownPatience ?? defaultShutdownPatience)
+    await server.owner.end().catch(() => {})
+    await cleanUp()
+  }
+
   async function cleanUp(): Promise<void> {
     await serverLog.close()
     if (socket.temporary) await rm(socket.path, { recursive: true, force: true })
@@ -164,15 +176,7 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
   return {
     connection: { host: socket.path, port, user: superuser, database },
     pid: () => server.child.pid as number,
-    async stop() {
-      if (stopping) return
-      stopping = true
-      await restarting
-      const { child } = server
-      if (isRunning(child)) await shutDown(child, options.shutdownPatience ?? defaultShutdownPatience)
-      await server.owner.end().catch(() => {})
-      await cleanUp()
-    },
+    stop,
   }
 }
 
@@ -221,6 +225,18 @@ async function launch(
 async function createDatabase(owner: pg.Client): Promise<void> {
   const { rowCount } = await owner.query('select from pg_database where datname = $1', [database])
   if (rowCount === 0) await owner.query(`create database ${pg.escapeIdentifier(database)}`)
+}
+
+async function makeDataDirectory(dataDir: string): Promise<void> {
+  try {
+    // Others may pass through but not look around: PostgreSQL may have to run as another user.
+    await mkdir(dataDir, { recursive: true, mode: 0o711 })
+    await access(dataDir, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw new Error(`DATA_DIR: ${dataDir} can't be written to (${(error as NodeJS.ErrnoException).code})`, {
+      cause: error,
+    })
+  }
 }
 
 const isRunning = (child: ChildProcess) => child.exitCode === null && child.signalCode === null

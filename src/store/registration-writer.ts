@@ -113,7 +113,7 @@ export function createRegistrationWriter(
     const write = directory.beginBindingsWrite()
     const client = await pool.connect()
     let broken: Error | undefined
-    client.once('error', onError)
+    client.on('error', onError)
     function onError(error: Error) {
       broken = error
     }

@@ -48,6 +48,14 @@ t.test('a directory name with quotes, commas and spaces is no trouble', async (t
   t.same(await query(database.connection, 'select 1 as one'), [{ one: 1 }])
 })
 
+t.test('a data directory that cannot be written to is refused by name', async (t) => {
+  const file = join(await directory(t), 'file')
+  await writeFile(file, 'x')
+  for (const dataDir of [file, join(file, 'below')]) {
+    await t.rejects(launch(dataDir), { message: /^DATA_DIR: [^\n]* can't be written to/ }, dataDir)
+  }
+})
+
 t.test('files that are no database are refused, not deleted', async (t) => {
   const dataDir = await directory(t)
   await mkdir(join(dataDir, 'postgres'))
