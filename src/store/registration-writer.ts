@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import type pg from 'pg'
 import { channel } from './change-feed.js'
 import type { ChangeFeed } from './change-feed.js'
@@ -152,28 +153,31 @@ export function createRegistrationWriter(
       .filter(({ diff }) => diff.deleted.length + diff.updated.length + diff.inserted.length > 0)
       .map(({ each }) => each.account.id)
 
-    // Sent in this order, without waiting. Deletions come first: they make room for a binding that takes over
-    // another's contact or instance.
-    const sent: Promise<pg.QueryResult>[] = []
-    if (deleted.length > 0) sent.push(client.query({ ...deleteRegistrations, values: [deleted] }))
-    if (updated.length > 0) {
-      const ids = updated.map(({ id }) => id)
-      sent.push(client.query({ ...updateRegistrations, values: columnsOf(ids, updated) }))
-    }
     let insertion: Promise<pg.QueryResult<InsertedRow>> | undefined
-    if (inserted.length > 0) {
-      const accountIds = inserted.map(({ accountId }) => accountId)
-      const bindings = inserted.map(({ binding }) => binding)
-      insertion = client.query<InsertedRow>({
-        ...insertRegistrations,
-        values: columnsOf(accountIds, bindings),
-      })
-      sent.push(insertion)
-    }
-    for (const payload of feed.payloads({ kind: 'bindings', ids: written })) {
-      sent.push(client.query({ ...notify, values: [channel, payload] }))
-    }
-    sent.push(client.query('commit'))
+    const sent = together(client, () => {
+      // Sent in this order, without waiting. Deletions come first: they make room for a binding that takes over
+      // another's contact or instance.
+      const statements: Promise<pg.QueryResult>[] = []
+      if (deleted.length > 0) statements.push(client.query({ ...deleteRegistrations, values: [deleted] }))
+      if (updated.length > 0) {
+        const ids = updated.map(({ id }) => id)
+        statements.push(client.query({ ...updateRegistrations, values: columnsOf(ids, updated) }))
+      }
+      if (inserted.length > 0) {
+        const accountIds = inserted.map(({ accountId }) => accountId)
+        const bindings = inserted.map(({ binding }) => binding)
+        insertion = client.query<InsertedRow>({
+          ...insertRegistrations,
+          values: columnsOf(accountIds, bindings),
+        })
+        statements.push(insertion)
+      }
+      for (const payload of feed.payloads({ kind: 'bindings', ids: written })) {
+        statements.push(client.query({ ...notify, values: [channel, payload] }))
+      }
+      statements.push(client.query('commit'))
+      return statements
+    })
     // A statement that failed rejects here; the commit behind it has then rolled back.
     await Promise.all(sent)
     return bindingsAfter(diffs, (await insertion)?.rows ?? [])
@@ -193,12 +197,25 @@ export function createRegistrationWriter(
   }
 }
 
+/** Statements that are sent at the same moment go out in one write: it wakes PostgreSQL once, not once for each. */
+function together<R>(client: pg.PoolClient, send: () => R): R {
+  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection
+  stream.cork()
+  try {
+    return send()
+  } finally {
+    stream.uncork()
+  }
+}
+
 async function lockAndRead(client: pg.PoolClient, ids: readonly number[]): Promise<Map<number, Work>> {
-  const [, accounts, registrations] = await Promise.all([
-    client.query('begin'),
-    client.query<SipAccountRow>({ ...lockAccounts, values: [ids] }),
-    client.query<RegistrationRow>({ ...readRegistrations, values: [ids] }),
-  ])
+  const [, accounts, registrations] = await together(client, () =>
+    Promise.all([
+      client.query('begin'),
+      client.query<SipAccountRow>({ ...lockAccounts, values: [ids] }),
+      client.query<RegistrationRow>({ ...readRegistrations, values: [ids] }),
+    ]),
+  )
   const work = new Map<number, Work>()
   for (const row of accounts.rows) {
     work.set(row.id, { account: rowToSipAccount(row), rows: [], bindings: [], changed: false })
