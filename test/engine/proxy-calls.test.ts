@@ -385,3 +385,53 @@ t.test('IPv6 to IPv4: each side gets a Record-Route of its own family', async (t
   t.match(sides.callee.routes[0], /^<sip:127\.0\.0\.1:/)
   await hangUp(bob, sides.callee, alice)
 })
+
+t.test('a device that rings for ever is cancelled by timer C', async (t) => {
+  const edge = await startEdge(t, { timing: { ...fastTiming, timerC: 300 } })
+  const srf = await edge.application()
+  const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
+  proxyTo(srf, () => [targetOf(bob, 'bob')])
+  alice.send(invite(alice))
+  const received = await bob.expect('INVITE')
+  bob.reply(received, 180)
+  bob.reply(await bob.expect('CANCEL'), 200)
+  bob.reply(received, 487)
+  await alice.expect(487)
+})
+
+t.test('a device that ignores CANCEL is given up after 64*T1', async (t) => {
+  const edge = await startEdge(t, { timing: fastTiming })
+  const srf = await edge.application()
+  const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
+  proxyTo(srf, () => [targetOf(bob, 'bob')], { finalTimeout: '200ms' })
+  alice.send(invite(alice))
+  bob.reply(await bob.expect('INVITE'), 180)
+  await bob.expect('CANCEL')
+  await alice.expect(480)
+})
+
+t.test('a strict router behind us gets itself as Request-URI and the target last in Route', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
+  const router = await edge.phone('udp')
+  proxyTo(srf, () => [targetOf(bob, 'bob')])
+  const { caller } = await connect(alice, bob)
+  const strict = `sip:127.0.0.1:${router.localPort}`
+  alice.send(inDialog(alice, 'INFO', { ...caller, routes: [...caller.routes, `<${strict}>`] }))
+  const info = await router.expect('INFO')
+  t.equal(info.uri, strict)
+  t.strictSame(info.all('route'), [`<${caller.target}>`])
+})
+
+t.test('REGISTER can be proxied with Path (RFC 3327)', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const [alice, registrar] = await twoPhones(edge, ['udp', 'udp'])
+  onRequest(srf, 'register', (req) => void req.proxy({ destination: [targetOf(registrar, 'x')], path: true }))
+  alice.send(alice.request({ method: 'REGISTER', uri: 'sip:elsewhere' }))
+  const received = await registrar.expect('REGISTER')
+  t.match(received.header('path'), new RegExp(`^<sip:127\\.0\\.0\\.1:${edge.port('udp')};lr>$`))
+  registrar.reply(received, 200)
+  await alice.expect(200)
+})
