@@ -51,6 +51,6 @@ export function createLog(
 }
 
 function prettyStream(out: DestinationStream): DestinationStream {
-  const format = prettyFactory({ colorize: true, translateTime: 'SYS:HH:MM:ss.l' })
+  const format = prettyFactory({ colorize: true, singleLine: true, translateTime: 'SYS:HH:MM:ss.l' })
   return { write: (line) => out.write(format(line)) }
 }
