@@ -7,7 +7,7 @@ export interface MetricSources {
   sip: SipStats
   /** Undefined while the engine can't be asked. */
   engine: () => Promise<EngineStats | undefined>
-  /** Live bindings. */
+  /** Live bindings; rejects while the database is away. */
   bindings: () => Promise<number>
 }
 
@@ -56,8 +56,14 @@ export function createMetrics({ sip, engine, bindings }: MetricSources): Registr
   add('privateline_registrar_queue', 'REGISTERs waiting for the next transaction', [], (gauge) =>
     gauge.set(sip.registrarQueue),
   )
-  add('privateline_bindings', 'Live bindings', [], async (gauge) => gauge.set(await bindings()))
+  add('privateline_bindings', 'Live bindings', [], async (gauge) => {
+    // While the database is away the other numbers matter most; no number is more honest than the last one.
+    const live = await bindings().catch(() => undefined)
+    if (live === undefined) gauge.remove()
+    else gauge.set(live)
+  })
   add('privateline_engine', 'Counters and levels of the embedded SIP engine', ['name'], async (gauge) => {
+    gauge.reset()
     const stats = await engine()
     if (!stats) return
     const { transport, ...counts } = stats
