@@ -63,8 +63,8 @@ export function createMetrics({ sip, engine, bindings }: MetricSources): Registr
     else gauge.set(live)
   })
   add('privateline_engine', 'Counters and levels of the embedded SIP engine', ['name'], async (gauge) => {
-    gauge.reset()
     const stats = await engine()
+    gauge.reset()
     if (!stats) return
     const { transport, ...counts } = stats
     for (const [name, value] of Object.entries({ ...counts, ...transport })) gauge.set({ name }, value)

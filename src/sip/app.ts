@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import type { Config } from '../config.js'
 import type { Store } from '../store/types.js'
-import { createAuthenticator, type Authenticator } from './authenticate.js'
+import { createAuthenticator, type Authentication, type Authenticator } from './authenticate.js'
 import * as checks from './checks.js'
 import { connectByProxy } from './calls/proxy.js'
 import { createContext, type Context, type Step, type Verdict } from './context.js'
@@ -14,6 +14,7 @@ import { identityHeaders } from './identity.js'
 import { createLocalNames } from './local-names.js'
 import { createNonces } from './nonce.js'
 import { createNonceCounts } from './nonce-counts.js'
+import { createSteadyRefusals, type SteadyRefusals } from './steady-refusals.js'
 import { readRegister } from './register-request.js'
 import { createRegistrar, type Registrar } from './registrar.js'
 import { dialledNumber, refuseWeakCaller, route } from './routing.js'
@@ -94,7 +95,7 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
     checks.withinDialog,
     checks.localDomain(names),
     checks.extensions,
-    authenticate(authenticator, stats),
+    authenticate(authenticator, createSteadyRefusals<Authentication>(), stats),
     registerPhone(registrar, names, options.node ?? hostname(), stats),
     routeByNumber,
   ]
@@ -215,16 +216,24 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
 }
 
 /** 401 by the registrar, 407 by the proxy (RFC 3261 §22.2, §22.3). */
-function authenticate(authenticator: Authenticator, stats: SipStats): Step {
+function authenticate(
+  authenticator: Authenticator,
+  refusals: SteadyRefusals<Authentication>,
+  stats: SipStats,
+): Step {
   return async (context) => {
     const { request } = context
     const registering = request.method === 'REGISTER'
-    const result = await authenticator.authenticate({
-      method: request.method,
-      uri: request.uri,
-      credentials: request.header(registering ? 'authorization' : 'proxy-authorization'),
-      userAgent: request.header('user-agent'),
-    })
+    const result = await refusals.hold(
+      () =>
+        authenticator.authenticate({
+          method: request.method,
+          uri: request.uri,
+          credentials: request.header(registering ? 'authorization' : 'proxy-authorization'),
+          userAgent: request.header('user-agent'),
+        }),
+      ({ verdict }) => verdict === 'refused',
+    )
     switch (result.verdict) {
       case 'ok':
         context.account = result.account

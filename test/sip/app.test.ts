@@ -139,6 +139,22 @@ t.test('unknown user and wrong password get the very same answer, and no second 
   }
 })
 
+t.test('unknown user and wrong password take the same time, however slow the look-up is', async (t) => {
+  const { authenticated, send, store } = await setUp(t)
+  const { directory } = store
+  const look = directory.credential.bind(directory)
+  directory.credential = async (username) => {
+    if (username === '9999') await new Promise((resolve) => setTimeout(resolve, 30))
+    return look(username)
+  }
+  for (const by of [{ password: 'no' }, { username: '9999' }]) {
+    const ready = await authenticated(register(), by)
+    const start = performance.now()
+    t.equal((await send(ready)).status, 403)
+    t.ok(performance.now() - start > 95, JSON.stringify(by))
+  }
+})
+
 t.test(
   'who may register what: username or number of the account, in any domain served, and nothing else',
   async (t) => {
