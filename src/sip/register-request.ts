@@ -54,8 +54,7 @@ export function readRegister(
 
   const supported = tokens(headers.header('supported'))
   const path = headers.headerValues('path')
-  if (path.length > MAX_PATHS || path.some((value) => value.length > MAX_TEXT || hasControlCharacter(value)))
-    return bad('Bad Path')
+  if (path.length > MAX_PATHS || !path.every(isPath)) return bad('Bad Path')
   // The phone would not understand the Path in our answer (RFC 3327 §5.3).
   if (path.length > 0 && !supported.has('path'))
     return {
@@ -73,11 +72,16 @@ export function readRegister(
       cseq,
       path,
       outbound: supported.has('outbound'),
-
       userAgent: userAgent?.replace(/[\u0000-\u001f\u007f]/g, '').slice(0, 255) ?? null,
       ...origin,
     },
   }
+}
+
+/** Calls to the phone will have it as a Route (RFC 3327 §4, RFC 3261 §20.34), so it has to be a good one. */
+function isPath(value: string): boolean {
+  if (value.length > MAX_TEXT || hasControlCharacter(value) || !value.includes('<')) return false
+  return parseSipUri(parseNameAddr(value)?.uri ?? '') !== undefined
 }
 
 function readContacts(values: string[], expires: number | undefined): RegisterRequest['contacts'] | Reply {

@@ -1,5 +1,6 @@
 /** Where a request goes: from the number dialled to the phones that ring. Pure. */
 import type { Registration, SecurityModel, SipAccount, SipTransport } from '../store/types.js'
+import { parseNameAddr } from './header-values.js'
 import { parseSipUri, unescape, uriScheme, type SipUri } from './sip-uri.js'
 import { warning, type Reply } from './reply.js'
 
@@ -74,30 +75,38 @@ function onePerDevice(bindings: readonly Registration[]): Registration[] {
   })
 }
 
+/** Parameters by which the engine is told the way to a phone, and which it takes off again. */
+const OURS = ['flow', 'flow-transport', 'flow-route']
+
 /**
- * The URI that the embedded engine is told: the contact itself becomes the Request-URI (§16.6 step 2), and the
- * parameters `flow` and `flow-transport`, which it takes off again, say which connection leads to the phone.
+ * The URI that the embedded engine is told: the contact itself becomes the Request-URI (§16.6 step 2), `flow` and
+ * `flow-transport` say which connection leads to the phone, and `flow-route` is the Route header: the proxies that the
+ * phone registered through (RFC 3327 §5.3).
  */
-export function targetUri({ contact, source, transport }: Registration): string | undefined {
+export function targetUri({ contact, source, transport, path }: Registration): string | undefined {
   const uri = parseSipUri(contact)
   if (!uri) return undefined
   // Parameters of that name in the contact would send the call wherever the phone likes.
-  const params = [...uri.params].filter(([name]) => name !== 'flow' && name !== 'flow-transport')
+  const params = [...uri.params].filter(([name]) => !OURS.includes(name))
+  // What sent us the REGISTER is the proxy nearest to us, where there is one.
+  const neighbour = path[0] === undefined ? uri : parseSipUri(parseNameAddr(path[0])?.uri ?? '')
   params.push(
-    ['flow', transport === 'udp' ? datagramFlow(uri, source) : source],
+    ['flow', transport === 'udp' && neighbour ? datagramFlow(neighbour, source) : source],
     ['flow-transport', transport],
   )
+  // encodeURIComponent leaves just those as they are that a URI parameter may hold (§25.1 unreserved).
+  if (path.length > 0) params.push(['flow-route', encodeURIComponent(path.join(', '))])
   // Headers are not allowed in a Request-URI (§19.1.1), and drachtio's proxy command takes no sips: targets.
   return `sip:${userInfo(uri)}${address(uri)}${params.map(([name, value]) => `;${name}${value === null ? '' : `=${value}`}`).join('')}`
 }
 
 /**
- * A phone that is not behind a NAT, which its address in the Contact shows, is reached at the port that the Contact
- * names: some phones send from one port and listen on another (RFC 3581 §1). For all others the source is the way in.
+ * A phone (or proxy) that is not behind a NAT, which its address in the Contact (or Path) shows, is reached at the port
+ * that stands there: some phones send from one port and listen on another (RFC 3581 §1). For all others the source is the way in.
  */
-function datagramFlow(contact: SipUri, source: string): string {
-  const named = address({ ...contact, port: contact.port ?? 5060 })
-  return source.startsWith(`${address({ ...contact, port: null })}:`) ? named : source
+function datagramFlow(neighbour: SipUri, source: string): string {
+  const named = address({ ...neighbour, port: neighbour.port ?? 5060 })
+  return source.startsWith(`${address({ ...neighbour, port: null })}:`) ? named : source
 }
 
 function userInfo({ user, password }: SipUri): string {

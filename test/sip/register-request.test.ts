@@ -82,7 +82,11 @@ t.test('what can not be registered is refused with 400', async (t) => {
     { 'call-id': 'a\u0000b' },
     { cseq: 'x REGISTER' },
     { cseq: '2147483648 REGISTER' },
-    { path: '<sip:p>'.repeat(100), supported: 'path' },
+    { path: Array(11).fill('<sip:p>').join(), supported: 'path' },
+    { path: `<sip:${'p'.repeat(600)};lr>`, supported: 'path' },
+    { path: '<sip:p1;lr>, sip:p2;lr', supported: 'path' },
+    { path: '<sip:p1;lr', supported: 'path' },
+    { path: '<mailto:p1@h>', supported: 'path' },
   ])
     t.match(read(headers), { reply: { status: 400 } }, JSON.stringify(headers).slice(0, 60))
 })

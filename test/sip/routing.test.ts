@@ -43,6 +43,7 @@ t.test('a target is the contact as the phone gave it, and the flow that leads th
     ['sip:a@h;x=1?Subject=y&Route=z', `sip:a@h;x=1${flow}`],
     ['sips:a@[2001:db8::1]:5061', `sip:a@[2001:db8::1]:5061${flow}`],
     ['sip:a@h;flow=203.0.113.9:25;Flow-Transport=tcp', `sip:a@h${flow}`],
+    ['sip:a@h;Flow-Route=%3Csip:evil%3E;flow-route', `sip:a@h${flow}`],
   ] as const)
     t.equal(targetUri(registration(contact)), expected, contact)
   t.match(
@@ -50,6 +51,20 @@ t.test('a target is the contact as the phone gave it, and the flow that leads th
     /;flow=\[2001:db8::7\]:5060;flow-transport=wss$/,
   )
   t.equal(targetUri(registration('not a uri')), undefined)
+})
+
+t.test('who registered through proxies is reached through them (RFC 3327)', async (t) => {
+  const through = (path: string[], more: Partial<Registration> = {}) =>
+    targetUri(registration('sip:a@10.0.0.1:5062', { path, ...more })) ?? ''
+  const path = ['<sip:edge.example.org;lr>;x="é,|"', '<sip:t%20k@10.0.0.9:5070;transport=tcp;lr>']
+  const route = /;flow-route=([\w.!~*'()%-]+)$/.exec(through(path))?.[1] ?? ''
+  t.equal(decodeURIComponent(route), path.join(', '), 'all of them, the topmost first, escaped as one value')
+  t.match(through(path), /^sip:a@10\.0\.0\.1:5062;flow=192\.0\.2\.7:5060;flow-transport=udp;/)
+
+  const source = '10.0.0.1:40000'
+  t.match(through([], { source }), /;flow=10\.0\.0\.1:5062;/, 'a phone without a NAT listens where it says')
+  t.match(through(['<sip:10.0.0.9;lr>'], { source }), /;flow=10\.0\.0\.1:40000;/, 'it is not our neighbour')
+  t.match(through(['<sip:10.0.0.1;lr>'], { source }), /;flow=10\.0\.0\.1:5060;/, 'the topmost proxy is')
 })
 
 t.test('every failure has its own answer', async (t) => {
