@@ -23,10 +23,13 @@ const badRequestUri = problem(400, 'Malformed Request-URI')
 const headersInRequestUri = problem(400, 'Headers in Request-URI')
 const unknownScheme = problem(416, 'Unsupported URI Scheme')
 
-/** §8.2.2.1, §16.3: only URIs that we could route. Headers have no place in a Request-URI (§19.1.1 table 1). */
+/**
+ * §8.2.2.1, §16.3: only URIs that we could route. Headers have no place in a Request-URI (§19.1.1 table 1). Nor have
+ * characters beyond ASCII (§25.1): elsewhere they pass, but in a start line one may be a blank to the next parser.
+ */
 export function requestUriProblem(uri: string): Problem | undefined {
   const scheme = uriScheme(uri)
-  if (scheme === undefined) return badRequestUri
+  if (scheme === undefined || /[\x80-\xff]/.test(uri)) return badRequestUri
   if (uri.includes('%00')) return escapedNul
   const parsed = parseUri(uri)
   if (parsed === undefined) return badRequestUri
