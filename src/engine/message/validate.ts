@@ -64,9 +64,15 @@ export function contentLength(
 }
 
 /** Headers that may stand only once, as bits of a set. */
-const single = { from: 1, to: 2, 'call-id': 4, cseq: 8, 'max-forwards': 16 } as const
+const single = { from: 1, to: 2, 'call-id': 4, cseq: 8, 'max-forwards': 16, 'content-type': 32 } as const
 /** Max-Forwards may be missing: elements of RFC 2543 don't send it (RFC 4475 §3.4.1). */
 const mandatory = 1 | 2 | 4 | 8
+
+/**
+ * Far more than types and boundaries need (a boundary has 70 characters at most: RFC 2046 §5.1.1). drachtio-srf looks for
+ * the boundary with a regexp whose work grows with the third power: a hostile line of 30 kB would stop an application.
+ */
+const maxContentType = 256
 
 function missing(name: string): Problem {
   return problem(400, `Missing ${labelFor(name)}`)
@@ -108,6 +114,9 @@ export function findProblem(message: SipRequest | SipResponse): Problem | undefi
         break
       case 'max-forwards':
         if (parseNumber(value, 255) === undefined) found = malformed('max-forwards')
+        break
+      case 'content-type':
+        if (value.length > maxContentType) found = malformed('content-type')
         break
       default:
         continue

@@ -79,6 +79,22 @@ const change = (length: number) =>
     ),
   })
 
+t.test('no Content-Type that is taken keeps drachtio-srf busy', async (t) => {
+  for (const hostile of [`;boundary=`.repeat(24) + '\u2028', ';'.repeat(120) + ' '.repeat(120)]) {
+    const type = Buffer.from(`multipart/x${hostile}`, 'utf8').toString('latin1')
+    const bytes = Buffer.from(
+      requestBytes.toString('latin1').replace('multipart/mixed;boundary=x', type),
+      'latin1',
+    )
+    const begun = process.cpuUsage()
+    for (let i = 0; i < 20; i++) readAlike(parseRequest(bytes))
+    const { user } = process.cpuUsage(begun)
+    t.ok(user / 20 < 10_000, `${user / 20} µs`)
+  }
+  const longer = `multipart/x${';boundary='.repeat(100)}`
+  t.match(parse(bytesOf([...optionsLines, `Content-Type: ${longer}`])), { kind: 'reject', status: 400 })
+})
+
 t.test('header names that objects have already do no harm to the others', async (t) => {
   for (const name of ['__proto__', 'constructor', 'toString', 'X-__proto__', 'hasOwnProperty']) {
     const text = requestBytes.toString('latin1').replace('X-Note', name)

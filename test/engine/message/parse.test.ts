@@ -132,6 +132,8 @@ t.test('what is wrong with a request decides its answer', async (t) => {
     ['message', { 'max-forwards': undefined }],
     ['400 Repeated From', extra('f: <sip:eve@example.org>;tag=1')],
     ['400 Repeated To', extra('t: <sip:eve@example.org>')],
+    ['400 Repeated Content-Type', extra('Content-Type: text/plain\r\nc: text/plain')],
+    ['400 Malformed Content-Type', extra(`c: multipart/mixed${';boundary='.repeat(30)}`)],
     ['400 Repeated Call-ID', extra('i: another')],
     ['400 Repeated CSeq', extra('CSeq: 986759 OPTIONS')],
     ['400 Repeated Max-Forwards', extra('Max-Forwards: 70')],
