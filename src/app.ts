@@ -172,10 +172,6 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
     closers.push({ what: 'SIP engine', close: () => edge.current.stop() })
 
     async function revive(cause: Error): Promise<void> {
-      if (stopping) return
-      engineLog.fatal({ err: cause }, 'the SIP engine died; starting it again')
-      await new Promise((resolve) => setTimeout(resolve, engineRestartMs))
-      if (stopping) return
       const { listeners, control } = edge.current.addresses
       const again: WorkerOptions = {
         ...options,
@@ -185,11 +181,18 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
         })),
         control: { ...control, secret },
       }
-      try {
-        edge.current = await start(again)
-        engineLog.warn('the SIP engine runs again')
-      } catch (error) {
-        await revive(error as Error)
+      for (let error: unknown = cause; !stopping;) {
+        engineLog.fatal({ err: error }, 'the SIP engine died; starting it again')
+        await new Promise((resolve) => setTimeout(resolve, engineRestartMs))
+        if (stopping) return
+        try {
+          edge.current = await start(again)
+          if (stopping) await edge.current.stop()
+          engineLog.warn('the SIP engine runs again')
+          return
+        } catch (failure) {
+          error = failure
+        }
       }
     }
     return edge

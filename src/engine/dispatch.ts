@@ -71,7 +71,7 @@ export class Dispatcher {
     if (request.method === 'ACK') return this.#receiveAck(request, flow)
     const known = this.table.server(serverKey(request, request.method))
     if (known) return known.machine.receiveRetransmission()
-    if (this.table.size >= this.options.maxTransactions) {
+    if (!this.#hasRoomFor(request)) {
       this.stats.overloaded++
       return this.#replyStatelessly(request, flow, 503)
     }
@@ -95,8 +95,22 @@ export class Dispatcher {
     this.#route(incoming)
   }
 
+  /** A flood of new requests may push out what is finished, but not what belongs to running calls. */
+  #hasRoomFor(request: SipRequest): boolean {
+    const { maxTransactions } = this.options
+    if (this.table.size < maxTransactions || this.table.makeRoom()) return true
+    const ofRunningCall = request.toTag !== undefined || request.method === 'CANCEL'
+    return ofRunningCall && this.table.size < maxTransactions * 1.1
+  }
+
   #route(incoming: Incoming): void {
     const { request } = incoming
+    // §16.3 step 5: we proxy without understanding any extension.
+    const wanted = request.values('proxy-require')
+    if (wanted.length > 0 && request.method !== 'REGISTER') {
+      incoming.reply(420, undefined, [['Unsupported', wanted.join(', ')]])
+      return
+    }
     const routed = this.routing.unroute(request)
     if (request.toTag !== undefined && request.method !== 'REGISTER') {
       if (routed.kind === 'dialog') return this.targets.inDialog(incoming, routed.dialog)
@@ -129,6 +143,7 @@ export class Dispatcher {
       incoming.reply(481)
       return
     }
+    if (invite.abandoned) return incoming.abandon()
     incoming.reply(200)
     const target = invite.incoming
     // After the final response a CANCEL has no effect.

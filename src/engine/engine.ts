@@ -68,6 +68,9 @@ export interface Engine {
   stats(): EngineStats
 }
 
+/** Time for the last answers and CANCELs to leave, ms. */
+const goodbyeMs = 100
+
 /** Unsent bytes towards an application above which it gets no new requests; largest frame that it may send. */
 const maxControlQueueBytes = 8 * 1024 * 1024
 const maxFrameBytes = 1024 * 1024
@@ -109,6 +112,7 @@ export function createEngine(options: EngineOptions): Engine {
       hostports: () => hostports(transport),
       maxFrameBytes,
       maxQueueBytes: maxControlQueueBytes,
+      onError: (error) => log?.error({ err: error }, 'a command of the application failed'),
     },
     applications,
   )
@@ -139,6 +143,9 @@ export function createEngine(options: EngineOptions): Engine {
       await transport.start({
         onMessage: (message, flow) => dispatcher.receive(message, flow),
         onRejected: () => {},
+        onConnection: (flow, state) => {
+          if (state === 'closed') table.connectionLost(flow)
+        },
         onDropped: (flow, reason) =>
           log?.debug({ from: `${flow.remoteAddress}:${flow.remotePort}`, reason }, 'dropped'),
       })
@@ -154,6 +161,10 @@ export function createEngine(options: EngineOptions): Engine {
       dispatcher.draining = true
       const deadline = Date.now() + ms
       while (table.unanswered > 0 && Date.now() < deadline) await pause(20)
+      if (table.unanswered === 0) return
+      // Nobody shall ring for a call that this server can no longer connect.
+      table.abort()
+      await pause(goodbyeMs)
     },
     async stop() {
       table.clear()

@@ -43,7 +43,7 @@ const nurseryMb = 32
 
 /**
  * Starts the engine; rejects with its error (fields `code`, `transport`, `host`, `port` where an address can't be
- * had). `onDeath` is told once if the thread ends without having been stopped.
+ * had). `onDeath` is told once if the thread ends later without having been stopped.
  */
 export async function startEngine(
   options: WorkerOptions,
@@ -56,13 +56,16 @@ export async function startEngine(
   })
   const waiting = new Map<number, (answer: WorkerMessage | undefined) => void>()
   let lastId = 0
+  let running = false
   let stopping = false
+  let ended = false
   let failure = new Error('the engine thread ended')
 
   const ask = <Answer extends WorkerMessage>(
     make: (id: number) => HostMessage,
   ): Promise<Answer | undefined> =>
     new Promise((resolve) => {
+      if (ended) return resolve(undefined)
       const id = ++lastId
       waiting.set(id, (answer) => resolve(answer as Answer | undefined))
       worker.postMessage(make(id))
@@ -72,9 +75,9 @@ export async function startEngine(
     worker.on('message', (message: WorkerMessage) => {
       switch (message.type) {
         case 'ready':
+          running = true
           return resolve(message.addresses)
         case 'failed':
-          stopping = true
           return reject(revive(message.error['err']))
         case 'log':
           return log[message.level](message.details, message.text)
@@ -88,9 +91,10 @@ export async function startEngine(
       reject(error)
     })
     worker.on('exit', () => {
+      ended = true
       reject(failure)
       for (const give of waiting.values()) give(undefined)
-      if (!stopping) onDeath(failure)
+      if (running && !stopping) onDeath(failure)
     })
   })
 

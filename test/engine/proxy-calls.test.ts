@@ -435,3 +435,75 @@ t.test('REGISTER can be proxied with Path (RFC 3327)', async (t) => {
   registrar.reply(received, 200)
   await alice.expect(200)
 })
+
+t.test('a target that was given up and rings late is cancelled', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const [alice, late] = await twoPhones(edge, ['udp', 'udp'])
+  proxyTo(srf, () => [targetOf(late, 'bob')], { provisionalTimeout: '100ms' })
+  alice.send(invite(alice))
+  const received = await late.expect('INVITE')
+  await alice.expect(408)
+  late.reply(received, 180)
+  await late.expect('CANCEL')
+})
+
+t.test('a connection that dies after the INVITE went out is noticed at once', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const [alice, bob] = await twoPhones(edge, ['udp', 'tcp'])
+  const { result } = proxyTo(srf, () => [targetOf(bob, 'bob')])
+  alice.send(invite(alice))
+  await bob.expect('INVITE')
+  await bob.close()
+  await alice.expect(480, 1000)
+  t.equal((await result()).responses[0]?.msgs[0]?.status, 430)
+})
+
+t.test('a request that fits no datagram is refused, and says nothing about the phone', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const [alice, bob] = await twoPhones(edge, ['tcp', 'udp'])
+  const { result } = proxyTo(srf, () => [targetOf(bob, 'bob')])
+  alice.send(invite(alice, { contentType: 'text/plain', body: 'x'.repeat(64_900) }))
+  await alice.expect(513)
+  t.notMatch(await result(), { responses: [{ msgs: [{ status: 430 }] }] })
+})
+
+t.test('a redirection that was followed is not the answer', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const alice = await edge.phone('udp')
+  const [old, current] = [await edge.phone('udp'), await edge.phone('udp')]
+  proxyTo(srf, () => [targetOf(old, 'bob')], { followRedirects: true })
+  alice.send(invite(alice))
+  old.reply(await old.expect('INVITE'), 302, { contact: `<sip:bob@127.0.0.1:${current.localPort}>` })
+  current.reply(await current.expect('INVITE'), 486)
+  await alice.expect(486)
+})
+
+t.test('a target takes the path that the phone registered through', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
+  proxyTo(srf, () => [
+    `${targetOf(bob, 'bob')};flow-route=${encodeURIComponent('<sip:edge.example.org;lr>')}`,
+  ])
+  alice.send(invite(alice))
+  const received = await bob.expect('INVITE')
+  t.strictSame(received.all('route'), ['<sip:edge.example.org;lr>'])
+  t.notMatch(received.uri, /flow/)
+})
+
+t.test('a server that stops tells the caller, and lets no device ring on', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
+  proxyTo(srf, () => [targetOf(bob, 'bob')])
+  alice.send(invite(alice))
+  bob.reply(await bob.expect('INVITE'), 180)
+  await alice.expect(180)
+  await edge.engine.drain(50)
+  t.match((await alice.expect(503)).header('retry-after'), /^\d+$/)
+  await bob.expect('CANCEL')
+})

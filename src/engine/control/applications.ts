@@ -3,6 +3,7 @@
  * that no request is left without an answer whatever an application does.
  */
 import type { FlowAddress } from '../proxy/dialog-token.js'
+import { headerParam } from '../message/name-addr.js'
 import { responseTo } from '../message/response.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import type { ProxyEnvironment } from '../proxy/client.js'
@@ -62,7 +63,10 @@ export class Applications implements CommandHandler {
     const deadline = this.env.scheduler.now() + this.timeoutMs
     this.#pending.set(incoming.id, { incoming, session, deadline })
     this.#watch ??= this.env.scheduler.after(this.timeoutMs, () => this.#endWaits())
-    incoming.onAnswered = () => this.#pending.delete(incoming.id)
+    incoming.onAnswered = (response) => {
+      this.#pending.delete(incoming.id)
+      if (response && request.method === 'INVITE') this.records().outcome(response)
+    }
     this.#sendUp(session, incoming, request, flow)
     if (request.method === 'INVITE') this.records().attempt(request)
   }
@@ -73,7 +77,6 @@ export class Applications implements CommandHandler {
     if (!pending) return
     incoming.reply(487)
     this.#sendUp(pending.session, incoming, cancel, incoming.flow)
-    this.records().stop(cancel, 'call-canceled')
   }
 
   // CommandHandler
@@ -140,16 +143,19 @@ export class Applications implements CommandHandler {
       },
       {
         onFinal: (response, hop) => this.#reportFinal(session, ref, response, hop),
-        onDone: () => {
-          session.answer(ref, 'OK|done')
-          if (request.method === 'INVITE') this.#recordOutcome(incoming)
-        },
+        onDone: () => session.answer(ref, 'OK|done'),
       },
     )
     incoming.onCancel = (cancel) => search.cancel(cancel.lines('reason'))
+    incoming.onAbort = () => search.abort()
     // Not before: a request that is challenged or dropped needs no 100 (§17.2.1 gives 200 ms).
     if (request.method === 'INVITE') incoming.reply(100)
-    search.start(destinations)
+    try {
+      search.start(destinations)
+    } catch (error) {
+      incoming.reply(500)
+      throw error
+    }
   }
 
   drop(session: ControlSession, ref: string, transactionId: string): void {
@@ -207,9 +213,7 @@ export class Applications implements CommandHandler {
     const start = /^SIP\/2\.0 (\d{3}) ?(.*)$/.exec(message.startLine)
     const status = Number(start?.[1])
     if (!start || status < 100 || status > 699) return undefined
-    const chosenTag = /;\s*tag=([^;,\s]+)/.exec(
-      message.headers.find((header) => header.name === 'to')?.value ?? '',
-    )?.[1]
+    const chosenTag = headerParam(message.headers.find((header) => header.name === 'to')?.value ?? '', 'tag')
     const { request } = incoming
     const response = responseTo(request, status, start[2], {
       toTag: chosenTag ?? incoming.toTag,
@@ -230,14 +234,5 @@ export class Applications implements CommandHandler {
   ): void {
     const text = response.serialize().toString('latin1')
     session.answer(ref, `OK|${messageMeta('network', text.length, hop)}|||continue\r\n${text}`)
-  }
-
-  #recordOutcome(incoming: Incoming): void {
-    const { finalStatus, request } = incoming
-    const response = responseTo(request, finalStatus === 0 ? 487 : finalStatus, undefined, {
-      toTag: incoming.toTag,
-    })
-    if (finalStatus >= 200 && finalStatus < 300) this.records().start(response)
-    else this.records().stop(response, finalStatus === 487 ? 'call-canceled' : 'call-rejected')
   }
 }

@@ -2,7 +2,7 @@
  * drachtio's call events (`cdr:attempt`, `cdr:start`, `cdr:stop`) for calls that the engine proxies: two legs a call,
  * `network` is the caller's, `application` the callee's. Costs nothing while no application asks for them.
  */
-import type { SipMessage } from '../message/sip-message.js'
+import type { SipMessage, SipResponse } from '../message/sip-message.js'
 import { timeOfDay } from './meta.js'
 import type { ControlServer } from './server.js'
 
@@ -16,7 +16,10 @@ export class CallRecords {
     this.#emit('attempt', 'application', undefined, invite)
   }
 
-  start(answer: SipMessage): void {
+  /** The final answer that the caller got. */
+  outcome(answer: SipResponse): void {
+    const { status } = answer
+    if (status >= 300) return this.stop(answer, status === 487 ? 'call-canceled' : 'call-rejected')
     this.#emit('start', 'network', 'proxy-uas', answer)
     this.#emit('start', 'application', 'proxy-uac', answer)
   }

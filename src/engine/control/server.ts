@@ -5,7 +5,8 @@ import { ControlSession, type CommandHandler, type SessionOptions } from './sess
 export class ControlServer {
   readonly #sessions = new Set<ControlSession>()
   #server: Server | undefined
-  #turn = 0
+  /** One turn for each method, so that one does not push another out of step. */
+  readonly #turns = new Map<string, number>()
 
   constructor(
     private readonly options: SessionOptions,
@@ -57,6 +58,9 @@ export class ControlServer {
   select(method: string): ControlSession | undefined {
     const verb = method.toLowerCase()
     const takers = [...this.#sessions].filter((session) => session.takes(verb))
-    return takers[this.#turn++ % takers.length]
+    if (takers.length < 2) return takers[0]
+    const turn = this.#turns.get(verb) ?? 0
+    this.#turns.set(verb, turn + 1)
+    return takers[turn % takers.length]
   }
 }

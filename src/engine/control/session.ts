@@ -19,6 +19,8 @@ export interface SessionOptions {
   maxFrameBytes: number
   /** Above this many unsent bytes the application counts as too slow for new requests. */
   maxQueueBytes: number
+  /** Told of errors of ours; the caller's request is then answered by the time-out for applications. */
+  onError(error: unknown): void
 }
 
 /** Writes closer together than this are joined, ms. */
@@ -38,6 +40,7 @@ export class ControlSession {
   #outgoing = ''
   #flushing = false
   #flushedAt = 0
+  #ended = false
   #ids = 0
 
   constructor(
@@ -74,6 +77,7 @@ export class ControlSession {
 
   /** Sends what is queued, then closes. */
   end(): void {
+    this.#ended = true
     this.#flush()
     this.socket.end()
   }
@@ -95,17 +99,31 @@ export class ControlSession {
   #flush(): void {
     this.#flushing = false
     this.#flushedAt = performance.now()
-    if (this.#outgoing === '' || this.socket.destroyed) return
-    this.socket.write(this.#outgoing, 'latin1')
+    const text = this.#outgoing
     this.#outgoing = ''
+    if (text !== '' && !this.socket.destroyed) this.socket.write(text, 'latin1')
   }
 
   #receive(bytes: Buffer): void {
+    if (this.#ended) return
+    let frames: string[]
     try {
-      for (const text of this.#reader.push(bytes)) this.#command(text)
+      frames = this.#reader.push(bytes)
     } catch {
-      // Framing is lost, or a command could not be understood at all: there is no way to go on in step.
+      // Framing is lost: there is no way to go on in step.
       this.socket.destroy()
+      return
+    }
+    for (const text of frames) if (!this.#ended) this.#guardedCommand(text)
+  }
+
+  /** An error of ours in one command must not cost the application its connection, nor anybody else's call. */
+  #guardedCommand(text: string): void {
+    try {
+      this.#command(text)
+    } catch (error) {
+      this.options.onError(error)
+      this.answer(text.slice(0, text.indexOf('|')), 'NOK|internal error')
     }
   }
 

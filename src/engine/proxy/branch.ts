@@ -1,11 +1,11 @@
 /** One branch of a search: one target, one client transaction (RFC 3261 §16.6-§16.8, §9.1 for CANCEL). */
 import { SipRequest, type SipResponse } from '../message/sip-message.js'
 import type { Timer } from '../transaction/timers.js'
-import type { Flow } from '../transport/transport.js'
+import { isReliable, type Flow } from '../transport/transport.js'
 import type { ProxyEnvironment } from './client.js'
 import type { FlowAddress } from './dialog-token.js'
 import { pushVia } from './forward.js'
-import { nextHop } from './next-hop.js'
+import { flowTo, nextHop } from './next-hop.js'
 import type { Target } from './target.js'
 
 export interface BranchOwner {
@@ -22,6 +22,9 @@ export interface BranchOwner {
   onFailure(branch: Branch, status: number, response?: SipResponse): void
 }
 
+/** Largest payload of a UDP datagram over IPv4, bytes. */
+const maxDatagram = 65_507
+
 type State = 'idle' | 'calling' | 'proceeding' | 'done'
 
 export class Branch {
@@ -33,6 +36,7 @@ export class Branch {
   #client: { terminate(): void } | undefined
   #cancelReasons: readonly string[] | undefined
   #cancelSent = false
+  #abandoned = false
   #timer: Timer | undefined
 
   constructor(
@@ -44,21 +48,20 @@ export class Branch {
   }
 
   begin(): void {
-    const { flow: wanted, nextHop: uri } = this.destination
-    if (wanted) {
-      const flow = this.env.transport.findFlow(wanted.transport, wanted.address, wanted.port)
-      if (flow) return this.#send(flow)
-      if (uri === undefined) return this.#fail(430)
+    const { flow: peer, uri } = this.destination
+    this.state = 'calling'
+    if (peer) {
+      const flow = flowTo(peer, this.env.transport, this.owner.incomingFlow.listener)
+      return flow ? this.#send(flow) : this.#fail(430)
     }
-    const hop = nextHop(uri ?? this.destination.uri, this.env.resolve)
-    if (hop instanceof Promise) {
-      this.state = 'calling'
-      void hop.then((address) => {
-        if (this.state === 'calling') this.#connect(address)
-      })
-    } else {
-      this.#connect(hop)
-    }
+    const hop = nextHop(uri, this.env.resolve)
+    if (!(hop instanceof Promise)) return this.#connect(hop)
+    // A name that takes long to resolve may not hold the call longer than a target that is silent.
+    this.#timer = this.env.scheduler.after(64 * this.env.timing.t1, () => this.#fail(408))
+    hop.then(
+      (address) => this.#connect(address),
+      () => this.#connect(undefined),
+    )
   }
 
   /**
@@ -74,21 +77,29 @@ export class Branch {
     else if (this.state === 'proceeding') this.#sendCancel()
   }
 
-  /** Gives the target up without waiting for it; used where it never said a word. */
+  /**
+   * Gives the target up without waiting for it any longer. An INVITE's transaction stays, so that a target that wakes up
+   * late is cancelled; it ends by itself (timer B, or the answer to the CANCEL).
+   */
   abandon(status: number): void {
     if (this.state === 'done') return
+    const silent = this.state === 'calling'
     this.#fail(status)
-    this.#client?.terminate()
+    if (silent && this.#request?.method === 'INVITE') this.#abandoned = true
+    else this.#client?.terminate()
   }
 
   #connect(address: FlowAddress | undefined): void {
+    // Cancelled or given up while the name was being resolved.
+    if (this.state === 'done') return
+    this.#timer?.cancel()
     const flow =
       address &&
       this.env.transport.openFlow(address.transport, address.address, address.port, {
         preferred: this.owner.incomingFlow.listener,
       })
     if (!flow) return this.#fail(503)
-    this.hop ??= address
+    this.hop = address
     this.#send(flow)
   }
 
@@ -96,9 +107,10 @@ export class Branch {
     const request = this.owner.prepare(this.destination)
     this.owner.record(request, flow)
     pushVia(request, flow, this.env.transport, this.owner.branchParameter())
+    // §18.1.1: it has to fit, and nobody can be asked to take it in parts.
+    if (!isReliable(flow.transport) && isOversize(request)) return this.#fail(513)
     this.#flow = flow
     this.#request = request
-    this.state = 'calling'
     const { provisionalTimeoutMs } = this.owner
     if (provisionalTimeoutMs !== undefined) {
       this.#timer = this.env.scheduler.after(provisionalTimeoutMs, () => this.abandon(408))
@@ -106,16 +118,25 @@ export class Branch {
     this.#client = this.env.startClient(request, flow, {
       onResponse: (response) => this.#onResponse(response),
       onTimeout: () => this.#fail(408),
-      // RFC 5626 §5.3.1: a flow that is gone is 430; any other transport error counts as 503 (§16.9).
-      onTransportError: () => this.#fail(this.destination.flow ? 430 : 503),
+      onTransportError: () => this.#fail(this.#unreachable(flow)),
       onTerminated: () => {},
     })
+  }
+
+  /**
+   * RFC 5626 §5.3.1: a connection that is gone is 430, and the application may forget the phone. That a datagram could
+   * not be sent says nothing about the phone. Any other transport error counts as 503 (§16.9).
+   */
+  #unreachable(flow: Flow): number {
+    if (!this.destination.flow) return 503
+    return isReliable(flow.transport) ? 430 : 480
   }
 
   #onResponse(response: SipResponse): void {
     const { status } = response
     if (status < 200) {
-      if (this.state === 'done') return
+      // Given up, and now it rings: it must not ring on for nobody.
+      if (this.state === 'done') return this.#abandoned ? this.#sendCancel() : undefined
       const first = this.state === 'calling'
       this.state = 'proceeding'
       if (first || status > 100) this.#restartTimerC()
@@ -148,6 +169,7 @@ export class Branch {
       onTerminated: ignore,
     })
     this.#timer?.cancel()
+    if (this.state === 'done') return
     // §9.1: a target that acknowledges no CANCEL is given up after 64*T1.
     this.#timer = this.env.scheduler.after(64 * this.env.timing.t1, () => this.abandon(487))
   }
@@ -163,6 +185,11 @@ export class Branch {
     this.#timer?.cancel()
     this.#timer = undefined
   }
+}
+
+function isOversize(request: SipRequest): boolean {
+  // Header sections are bounded far below, so that nearly all requests need no counting.
+  return request.body.length > maxDatagram / 2 && request.serialize().length > maxDatagram
 }
 
 /** §9.1: same Request-URI, topmost Via, Call-ID, To, From, CSeq number and Route as the INVITE that went out. */

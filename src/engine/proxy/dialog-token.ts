@@ -1,9 +1,10 @@
 /**
  * The keyed token in our Record-Route entries. It proves, without any state and after a restart as well, that a
- * request with a Route through us belongs to a dialog which we let through: nobody can relay by a made-up To tag.
+ * request with a Route through us belongs to a dialog which we let through, and it says between whom: such a request
+ * goes to the other side of that dialog and nowhere else, so nobody can relay through us.
  *
- * The token is bound to Call-ID and the caller's tag; it also carries the flows of both sides where the Contact alone
- * does not lead back (stream connections, NAT), as a flow token of RFC 5626 §5.2 does.
+ * The token is bound to Call-ID and the caller's tag. It carries the addresses of both sides, as a flow token of
+ * RFC 5626 §5.2 does, and the identity that the caller was given.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { TransportName } from '../transport/transport.js'
@@ -15,42 +16,53 @@ export interface FlowAddress {
   port: number
 }
 
-/** How to reach one side of a dialog when its Contact does not lead back. */
-export interface DialogFlow extends FlowAddress {
+/** Somebody at the other end of a flow. */
+export interface Peer extends FlowAddress {
   /** Port at which that address takes connections, for when the stream connection is gone; absent: unknown. */
   listens?: number
 }
 
-export interface DialogFlows {
-  caller?: DialogFlow
-  callee?: DialogFlow
+export interface DialogState {
+  caller: Peer
+  callee: Peer
+  /** From as the callee was shown it, without tag; absent: as the caller wrote it. */
+  shownFrom?: string
 }
 
-export interface VerifiedDialog {
+export interface VerifiedDialog extends DialogState {
   /** The sender of this request is the one that sent the dialog-forming request. */
   fromCaller: boolean
-  flows: DialogFlows
 }
 
-/** Half of SHA-256 is plenty against guessing and keeps URIs short (RFC 2104 §5). */
+/** 120 bits of SHA-256 are plenty against guessing and keep URIs short (RFC 2104 §5). */
 const macBytes = 15
 const macLength = 20
 
+/** How long a token is good for, hours: no call lasts a week, and a stolen token shall not work for ever. */
+const maxAgeHours = 7 * 24
+
+const letters: Record<TransportName, string> = { udp: 'u', tcp: 't', tls: 's', ws: 'w', wss: 'x' }
+const transports = Object.fromEntries(
+  Object.entries(letters).map(([name, letter]) => [letter, name]),
+) as Record<string, TransportName | undefined>
+
 export class DialogTokens {
   readonly #key: Buffer
+  readonly #now: () => number
 
-  /** `key`: at least 32 random bytes that outlive restarts. */
-  constructor(key: Buffer) {
+  /** `key`: at least 32 random bytes that outlive restarts; `now`: milliseconds since the epoch. */
+  constructor(key: Buffer, now: () => number = Date.now) {
     if (key.length < 32) throw new RangeError('the Record-Route key must have at least 32 bytes')
     this.#key = key
+    this.#now = now
   }
 
-  issue(callId: string, callerTag: string, flows: DialogFlows): string {
-    const payload = encodeFlows(flows)
+  issue(callId: string, callerTag: string, state: DialogState): string {
+    const payload = encode(state, this.#hours())
     return this.#mac(callId, callerTag, payload) + payload
   }
 
-  /** Undefined if the token is not ours, or not for this dialog. */
+  /** Undefined if the token is not ours, not for this dialog, or too old. */
   verify(
     token: string,
     callId: string,
@@ -62,8 +74,13 @@ export class DialogTokens {
     const payload = token.slice(macLength)
     const fromCaller = equal(mac, this.#mac(callId, fromTag, payload))
     if (!fromCaller && !equal(mac, this.#mac(callId, toTag, payload))) return undefined
-    const flows = decodeFlows(payload)
-    return flows && { fromCaller, flows }
+    const decoded = decode(payload)
+    if (!decoded || this.#hours() - decoded.issued > maxAgeHours) return undefined
+    return { fromCaller, ...decoded.state }
+  }
+
+  #hours(): number {
+    return Math.floor(this.#now() / 3_600_000)
   }
 
   #mac(callId: string, callerTag: string, payload: string): string {
@@ -81,31 +98,33 @@ function equal(a: string, b: string): boolean {
   return left.length === right.length && timingSafeEqual(left, right)
 }
 
-function encodeFlows(flows: DialogFlows): string {
-  if (!flows.caller && !flows.callee) return ''
-  return Buffer.from(`${flowText(flows.caller)}|${flowText(flows.callee)}`, 'latin1').toString('base64url')
+function encode({ caller, callee, shownFrom }: DialogState, hours: number): string {
+  const fields = [hours.toString(36), peerText(caller), peerText(callee), shownFrom ?? '']
+  return Buffer.from(fields.join('|'), 'latin1').toString('base64url')
 }
 
-function flowText(flow: DialogFlow | undefined): string {
-  return flow ? `${flow.transport} ${flow.address} ${flow.port} ${flow.listens ?? ''}` : ''
+function decode(payload: string): { state: DialogState; issued: number } | undefined {
+  const [hours = '', caller = '', callee = '', ...shown] = Buffer.from(payload, 'base64url')
+    .toString('latin1')
+    .split('|')
+  const callerPeer = parsePeer(caller)
+  const calleePeer = parsePeer(callee)
+  if (!callerPeer || !calleePeer) return undefined
+  const state: DialogState = { caller: callerPeer, callee: calleePeer }
+  const shownFrom = shown.join('|')
+  if (shownFrom !== '') state.shownFrom = shownFrom
+  return { state, issued: parseInt(hours, 36) }
 }
 
-function decodeFlows(payload: string): DialogFlows | undefined {
-  if (payload === '') return {}
-  const [caller, callee] = Buffer.from(payload, 'base64url').toString('latin1').split('|')
-  if (caller === undefined || callee === undefined) return undefined
-  const flows: DialogFlows = {}
-  const callerFlow = parseFlow(caller)
-  const calleeFlow = parseFlow(callee)
-  if (callerFlow) flows.caller = callerFlow
-  if (calleeFlow) flows.callee = calleeFlow
-  return flows
+function peerText({ transport, address, port, listens }: Peer): string {
+  return `${letters[transport]}${address} ${port}${listens === undefined ? '' : ` ${listens}`}`
 }
 
-function parseFlow(text: string): DialogFlow | undefined {
-  const [transport, address, port, listens] = text.split(' ')
+function parsePeer(text: string): Peer | undefined {
+  const transport = transports[text.charAt(0)]
+  const [address, port, listens] = text.slice(1).split(' ')
   if (!transport || !address || !port) return undefined
-  const flow: DialogFlow = { transport: transport as TransportName, address, port: Number(port) }
-  if (listens) flow.listens = Number(listens)
-  return flow
+  const peer: Peer = { transport, address, port: Number(port) }
+  if (listens !== undefined) peer.listens = Number(listens)
+  return peer
 }

@@ -60,9 +60,26 @@ export function applyEdits(request: SipRequest, edits: HeaderEdits): void {
 /** The tag identifies the dialog (§12.1.1): whatever the application writes, the one of the peer stays. */
 function keepTag(value: string, original: string | undefined): string {
   const tag = original === undefined ? undefined : headerParam(original, 'tag')
-  const bare = value.replace(/;\s*tag\s*=[^;,>\s]*(?=[^>]*$)/i, '')
+  const bare = withoutTag(value)
   return tag === undefined ? bare : `${bare};tag=${tag}`
 }
+
+/** A From or To value without its tag; a parameter of that name within the URI stays. */
+export function withoutTag(value: string): string {
+  return value.replace(/;\s*tag\s*=[^;,>\s]*(?=[^>]*$)/i, '')
+}
+
+/**
+ * Edits for every request that comes from a phone: an identity that it claims is not trusted (RFC 3325 §5), and its
+ * credentials were for us.
+ */
+export const untrusted: HeaderEdits = [
+  ['P-Asserted-Identity', ''],
+  ['P-Preferred-Identity', ''],
+  ['Remote-Party-ID', ''],
+  ['Proxy-Authorization', ''],
+  ['Authorization', ''],
+]
 
 /** §16.6 step 3. False if the request must not travel on (§16.3 step 3: 483). */
 export function decrementMaxForwards(request: SipRequest): boolean {

@@ -1,9 +1,9 @@
-/** From a URI to the address, port and transport of the next hop. Literal addresses and host names (A/AAAA). */
+/** From a URI or a flow to the next hop. Literal addresses and host names (A/AAAA). */
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { parseUri, uriParam } from '../message/uri.js'
-import type { FlowAddress } from './dialog-token.js'
-import type { TransportName } from '../transport/transport.js'
+import type { FlowAddress, Peer } from './dialog-token.js'
+import type { Flow, Listener, TransportLayer, TransportName } from '../transport/transport.js'
 
 /** Injected in tests; rejects if the name does not exist. */
 export type ResolveHost = (host: string) => Promise<string>
@@ -52,4 +52,14 @@ function transportOf(scheme: string, param: string | undefined): TransportName |
   if (transport === 'udp' || transport === 'tcp' || transport === 'tls') return transport
   if (transport === 'ws' || transport === 'wss') return transport
   return undefined
+}
+
+/**
+ * The flow to a peer: the one it was seen at, or a new TCP connection to where it takes them. Over TLS and WebSocket a
+ * phone is no server: it is reached over its own connection only.
+ */
+export function flowTo(peer: Peer, transport: TransportLayer, preferred: Listener): Flow | undefined {
+  const live = transport.findFlow(peer.transport, peer.address, peer.port)
+  if (live || peer.transport !== 'tcp' || peer.listens === undefined) return live
+  return transport.openFlow('tcp', peer.address, peer.listens, { preferred })
 }

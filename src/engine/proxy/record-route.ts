@@ -4,7 +4,8 @@ import type { SipRequest } from '../message/sip-message.js'
 import { parseNameAddr } from '../message/name-addr.js'
 import { parseUri, uriParam } from '../message/uri.js'
 import type { Flow, TransportLayer, TransportName } from '../transport/transport.js'
-import type { DialogFlow, DialogFlows, DialogTokens, VerifiedDialog } from './dialog-token.js'
+import type { Peer, DialogTokens, VerifiedDialog } from './dialog-token.js'
+import { withoutTag } from './forward.js'
 import { defaultPort } from './next-hop.js'
 
 /** Name of the URI parameter that carries the dialog token. */
@@ -37,9 +38,13 @@ export class RecordRouting {
    * gets an address, transport and address family that it can use (RFC 5658 §4).
    */
   record(request: SipRequest, original: SipRequest, incoming: Flow, outgoing: Flow): void {
+    const shownFrom = request.get('from')
     const token = this.tokens.issue(original.callId, original.fromTag ?? '', {
-      ...flowOf('caller', incoming, contactOf(original)),
-      ...flowOf('callee', outgoing, request.uri),
+      caller: peerOf(incoming, contactOf(original)),
+      callee: peerOf(outgoing, request.uri),
+      ...(shownFrom === undefined || shownFrom === original.get('from')
+        ? {}
+        : { shownFrom: withoutTag(shownFrom) }),
     })
     if (incoming.listener.id !== outgoing.listener.id) {
       request.prepend('record-route', this.#entry(incoming, token))
@@ -72,9 +77,10 @@ export class RecordRouting {
       const uri = top === undefined ? undefined : parseNameAddr(top)?.uri
       if (uri === undefined || !this.#isOurs(uri)) break
       const topToken = parameter(uri, tokenParam)
-      // The second entry of a pair carries the same token; an entry of another dialog is not ours to skip.
-      if (token !== undefined && topToken !== token) break
-      token = topToken ?? ''
+      // The second entry of a pair carries the same token; an entry of another dialog is not ours to skip. One without
+      // a token is a phone's setting "outbound proxy" in front of the route set.
+      if (token && topToken && topToken !== token) break
+      token = topToken || token || ''
       request.shiftValue('route')
     }
     if (token === undefined) return { kind: 'none' }
@@ -106,7 +112,10 @@ export class RecordRouting {
   }
 }
 
-/** The next hop of a request whose route was cleaned of our entries: RFC 3261 §16.6 steps 6 and 7. */
+/**
+ * The URI that names the next hop of a request whose route was cleaned of our entries: RFC 3261 §16.6 steps 6 and 7.
+ * Changes the request if that hop is a strict router.
+ */
 export function applyRemainingRoute(request: SipRequest): string {
   const top = request.values('route')[0]
   const uri = top === undefined ? undefined : parseNameAddr(top)?.uri
@@ -139,18 +148,15 @@ function contactOf(request: SipRequest): string | undefined {
   return contact === undefined ? undefined : parseNameAddr(contact)?.uri
 }
 
-/** A flow is worth carrying only where the peer's own URI does not lead back over it. */
-function flowOf(side: keyof DialogFlows, flow: Flow, uri: string | undefined): DialogFlows {
-  const parsed = uri === undefined ? undefined : parseUri(uri)
-  const address: DialogFlow = {
+/** The peer at the other end of a flow; `uri` is where it says that it can be reached. */
+function peerOf(flow: Flow, uri: string | undefined): Peer {
+  const peer: Peer = {
     transport: flow.transport,
     address: flow.remoteAddress,
     port: flow.remotePort,
   }
-  if (parsed?.host === flow.remoteAddress) {
-    // Its port may differ from the source's: some phones send from one port and listen on another (RFC 3581 §1).
-    if (flow.transport === 'udp') return {}
-    address.listens = parsed.port ?? defaultPort(flow.transport)
-  }
-  return { [side]: address }
+  const parsed = uri === undefined ? undefined : parseUri(uri)
+  // The same address: no NAT is in between, so the port of the URI is one that takes messages and connections.
+  if (parsed?.host === flow.remoteAddress) peer.listens = parsed.port ?? defaultPort(flow.transport)
+  return peer
 }

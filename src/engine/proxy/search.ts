@@ -88,15 +88,13 @@ export class Search implements BranchOwner {
   /** Starts with these targets, in order of preference. */
   start(destinations: readonly Target[]): void {
     for (const destination of destinations) this.#add(destination)
-    const invite = this.upstream.request.method === 'INVITE'
-    const { finalTimeoutMs, simultaneous } = this.options
+    const { finalTimeoutMs = Infinity, simultaneous } = this.options
     // RFC 4320 §4.2: a non-INVITE must be answered before the caller's own timer F, and never with 408.
-    const limit = invite
-      ? simultaneous
-        ? finalTimeoutMs
-        : undefined
-      : (finalTimeoutMs ?? 62 * this.env.timing.t1)
-    if (limit !== undefined) this.#finalTimer = this.env.scheduler.after(limit, () => this.#timeOut())
+    const limit = Math.min(
+      simultaneous ? finalTimeoutMs : Infinity,
+      this.#isInvite ? Infinity : 62 * this.env.timing.t1,
+    )
+    if (limit < Infinity) this.#finalTimer = this.env.scheduler.after(limit, () => this.#timeOut())
     this.#launch()
   }
 
@@ -106,6 +104,17 @@ export class Search implements BranchOwner {
     this.#end('cancelled', reasons)
   }
 
+  /** The server stops: the caller is told so now, the targets are cancelled. */
+  abort(): void {
+    if (this.#outcome !== 'open') return
+    this.#outcome = 'failed'
+    this.upstream.respond(
+      responseTo(this.upstream.request, 503, undefined, { headers: [['Retry-After', '5']] }),
+    )
+    this.#end('cancelled', [])
+    this.observer.onDone()
+  }
+
   // BranchOwner
 
   prepare(destination: Target): SipRequest {
@@ -113,6 +122,7 @@ export class Search implements BranchOwner {
     request.uri = destination.uri
     decrementMaxForwards(request)
     applyEdits(request, this.options.edits)
+    if (destination.route !== undefined) request.set('route', destination.route)
     return request
   }
 
@@ -132,7 +142,7 @@ export class Search implements BranchOwner {
     if (this.#outcome === 'failed') return
     const first = this.#outcome === 'open'
     this.#outcome = 'answered'
-    if (first || this.upstream.request.method === 'INVITE') this.#forward(response)
+    if (first || this.#isInvite) this.#forward(response)
     if (!first) return
     this.#finalTimer?.cancel()
     this.#waiting.length = 0
@@ -154,32 +164,54 @@ export class Search implements BranchOwner {
     this.#collected.push(collected)
     this.observer.onFinal(collected.response, branch.hop)
     if (status >= 600 && !this.#ending) this.#end('declined', [])
-    if (response && status >= 300 && status < 400 && this.options.followRedirects) this.#redirect(response)
+    // §16.7 step 4: a redirection that is followed is no candidate for the answer any more.
+    if (this.#isRedirect(status) && response && this.#redirect(response)) this.#collected.pop()
     this.#launch()
   }
 
   // The search itself
 
-  #add(destination: Target): void {
-    if (this.#known.size >= this.env.maxForks) return
-    const key = `${destination.uri} ${destination.flow?.address ?? ''} ${destination.flow?.port ?? ''}`
-    if (this.#known.has(key)) return
-    this.#known.add(key)
-    this.#waiting.push(destination)
+  get #isInvite(): boolean {
+    return this.upstream.request.method === 'INVITE'
   }
 
-  /** §16.5: contacts of a redirection join the target set. */
-  #redirect(response: SipResponse): void {
+  #isRedirect(status: number): boolean {
+    return status >= 300 && status < 400 && this.options.followRedirects && !this.#ending
+  }
+
+  /** False if it is known already, or one too many. */
+  #add(destination: Target): boolean {
+    if (this.#known.size >= this.env.maxForks) return false
+    const key = `${destination.uri} ${destination.flow?.address ?? ''} ${destination.flow?.port ?? ''}`
+    if (this.#known.has(key)) return false
+    this.#known.add(key)
+    this.#waiting.push(destination)
+    return true
+  }
+
+  /** §16.5: contacts of a redirection join the target set. False if none did. */
+  #redirect(response: SipResponse): boolean {
+    let added = false
     for (const contact of response.values('contact')) {
       const uri = parseNameAddr(contact)?.uri
-      if (uri !== undefined && /^sips?:/i.test(uri)) this.#add({ uri })
+      if (uri !== undefined && /^sips?:/i.test(uri)) added = this.#add({ uri }) || added
     }
+    return added
   }
 
   #launch(): void {
     // A branch may fail within begin(); the outermost call goes on with the rest.
     if (this.#starting) return
     this.#starting = true
+    try {
+      this.#begin()
+    } finally {
+      this.#starting = false
+    }
+    if (this.#outcome === 'open' && this.#branches.every((branch) => branch.state === 'done')) this.#fail()
+  }
+
+  #begin(): void {
     while (this.#waiting.length > 0 && !this.#ending && this.#outcome === 'open') {
       if (!this.options.simultaneous && this.#branches.some((branch) => branch.state !== 'done')) break
       const destination = this.#waiting.shift()
@@ -189,13 +221,11 @@ export class Search implements BranchOwner {
       branch.begin()
       this.#limitSerial(branch)
     }
-    this.#starting = false
-    if (this.#outcome === 'open' && this.#branches.every((branch) => branch.state === 'done')) this.#fail()
   }
 
   #limitSerial(branch: Branch): void {
     const { simultaneous, finalTimeoutMs } = this.options
-    if (simultaneous || finalTimeoutMs === undefined || branch.state === 'done') return
+    if (simultaneous || finalTimeoutMs === undefined || !this.#isInvite || branch.state === 'done') return
     this.#finalTimer?.cancel()
     this.#finalTimer = this.env.scheduler.after(finalTimeoutMs, () => this.#stop(branch, []))
   }
@@ -238,9 +268,8 @@ export class Search implements BranchOwner {
     if (this.#ending === 'cancelled' && (!best || best.local)) return responseTo(request, 487)
     if (this.#ending === 'timed out') return responseTo(request, 480)
     if (!best) return responseTo(request, 480)
-    if (best.local) return responseTo(request, localStatus(best.status, request.method))
-    // §16.7 step 6: a 503 says "this element is overloaded"; downstream's state is not ours.
-    if (best.status === 503) return responseTo(request, 500)
+    const status = upstreamStatus(best, request.method)
+    if (best.local || status !== best.status) return responseTo(request, status)
     const response = responseUpstream(best.response, request, this.options.edits)
     if (!response) return responseTo(request, 502)
     if (best.status === 401 || best.status === 407) this.#mergeChallenges(response, best)
@@ -263,11 +292,13 @@ export class Search implements BranchOwner {
   }
 }
 
-/** What the caller is told of targets that were unreachable or silent. */
-function localStatus(status: number, method: string): number {
+/** What the caller is told in place of statuses that don't travel on. */
+function upstreamStatus({ status, local }: FinalResponse, method: string): number {
   // Registered, but its flow is gone: to the caller the callee is temporarily unavailable.
-  if (status === 430) return 480
+  if (status === 430 && local) return 480
+  // §16.7 step 6: a 503 says "this element is overloaded"; downstream's state is not ours.
   if (status === 503) return 500
+  // RFC 4320 §4.2.
   if (status === 408 && method !== 'INVITE') return 480
   return status
 }

@@ -1,22 +1,23 @@
 /** A destination as the application names it: a SIP URI, and optionally the flow that reaches it. */
 import { formatUri, parseUri, uriParam, withoutUriParams } from '../message/uri.js'
 import type { TransportName } from '../transport/transport.js'
-import type { FlowAddress } from './dialog-token.js'
+import { defaultPort } from './next-hop.js'
+import type { Peer } from './dialog-token.js'
 
 export interface Target {
   /** The Request-URI for this branch: the phone's own contact. */
   uri: string
-  /** Send over this flow (RFC 5626 §5.3). */
-  flow?: FlowAddress
-  /** URI to resolve when there is no flow, or when it is gone; absent beside a flow: the flow or nothing. */
-  nextHop?: string
+  /** Send over this flow (RFC 5626 §5.3), and nowhere else. Absent: where the URI leads. */
+  flow?: Peer
+  /** Route header field for this branch: the path that the phone registered through (RFC 3327). */
+  route?: string
 }
 
 const transports: readonly string[] = ['udp', 'tcp', 'tls', 'ws', 'wss']
 
 /**
- * Reads `sip:user@host;flow=<address>:<port>;flow-transport=<transport>`; both parameters are ours and are taken out.
- * Undefined if the URI can't be used.
+ * Reads `sip:user@host;flow=<address>:<port>;flow-transport=<transport>;flow-route=<escaped Route>`; these parameters
+ * are ours and are taken out. Undefined if the URI can't be used.
  */
 export function parseTarget(text: string): Target | undefined {
   const parsed = parseUri(text)
@@ -26,14 +27,22 @@ export function parseTarget(text: string): Target | undefined {
   if (flow === undefined) return { uri: text }
   const at = parseHostPort(flow)
   if (!at || !transports.includes(transport)) return undefined
-  const uri = formatUri(withoutUriParams(parsed, ['flow', 'flow-transport']))
-  return {
-    uri,
-    flow: { transport: transport as TransportName, address: at.host, port: at.port },
-    // A phone without a NAT in front also takes connections at its Contact (RFC 3261 §18.1.1); after a restart of ours
-    // that is the way to it until it registers again.
-    ...(transport === 'tcp' && parsed.host === at.host ? { nextHop: uri } : {}),
+  const peer: Peer = { transport: transport as TransportName, address: at.host, port: at.port }
+  // A phone without a NAT in front also takes connections at its Contact (RFC 3261 §18.1.1); after a restart of ours
+  // that is the way to it until it registers again.
+  if (parsed.host === at.host) peer.listens = parsed.port ?? defaultPort(peer.transport)
+  const target: Target = {
+    uri: formatUri(withoutUriParams(parsed, ['flow', 'flow-transport', 'flow-route'])),
+    flow: peer,
   }
+  const route = uriParam(parsed, 'flow-route')
+  if (route) target.route = unescape(route)
+  return target
+}
+
+/** Undefined escapes stay as they are; CR and LF can't get into a header line. */
+function unescape(text: string): string {
+  return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
 }
 
 /** `address:port`, IPv6 in brackets. */

@@ -22,7 +22,9 @@ export class Incoming {
   /** Once this is set the caller's CANCEL goes there. */
   onCancel: ((cancel: SipRequest) => void) | undefined
   /** Called when the final answer has been given, by whomever. */
-  onAnswered: (() => void) | undefined
+  onAnswered: ((response?: SipResponse) => void) | undefined
+  /** Gives it up in order when the server stops. */
+  onAbort: (() => void) | undefined
   finalStatus = 0
   readonly #entry: ServerEntry
   #trying: Timer | undefined
@@ -64,6 +66,7 @@ export class Incoming {
   /** Never to be answered; repetitions are absorbed as long as a client may send them (timer B or F). */
   abandon(): void {
     this.#entry.incoming = undefined
+    this.#entry.abandoned = true
     this.onAnswered?.()
     this.env.scheduler.after(64 * this.env.timing.t1, () => this.#entry.machine.terminate())
   }
@@ -82,7 +85,7 @@ export class Incoming {
     if (taken && status >= 200 && this.finalStatus === 0) {
       this.finalStatus = status
       this.#entry.incoming = undefined
-      this.onAnswered?.()
+      this.onAnswered?.(response)
     }
     return taken ? data : undefined
   }

@@ -83,8 +83,12 @@ export class InviteClientTransaction {
     this.user.onTerminated()
   }
 
+  /** The stream connection has closed. */
+  connectionLost(): void {
+    this.#fail(new Error('connection closed'))
+  }
+
   #fail(error: Error): void {
-    if (this.state === 'terminated') return
     // Once the peer has answered, a late send error says nothing about the call.
     if (this.state !== 'calling') return
     this.user.onTransportError(error)

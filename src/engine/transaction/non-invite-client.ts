@@ -56,6 +56,11 @@ export class NonInviteClientTransaction {
     this.user.onTerminated()
   }
 
+  /** The stream connection has closed. */
+  connectionLost(): void {
+    this.#fail(new Error('connection closed'))
+  }
+
   #fail(error: Error): void {
     if (this.state !== 'trying' && this.state !== 'proceeding') return
     this.user.onTransportError(error)

@@ -7,19 +7,26 @@ import type { InviteServerTransaction } from './invite-server.js'
 import { NonInviteClientTransaction } from './non-invite-client.js'
 import type { NonInviteServerTransaction } from './non-invite-server.js'
 import type { ClientTransactionUser, TransactionEnvironment } from './transaction.js'
-import type { Flow } from '../transport/transport.js'
+import { isReliable, type Flow } from '../transport/transport.js'
 
 export interface ServerEntry {
   machine: InviteServerTransaction | NonInviteServerTransaction
   /** The request and who deals with it; gone once the final answer was given, since only retransmissions follow. */
   incoming: Incoming | undefined
+  /** The application wanted no answer at all, to its CANCEL neither. */
+  abandoned?: boolean
 }
+
+/** How many of the oldest are looked at to make room, which bounds the work for one request. */
+const makeRoomStep = 64
 
 type ClientMachine = InviteClientTransaction | NonInviteClientTransaction
 
 export class TransactionTable {
   readonly #servers = new Map<string, ServerEntry>()
   readonly #clients = new Map<string, ClientMachine>()
+  /** Client transactions by stream connection, to end them with it. */
+  readonly #byConnection = new Map<Flow, Set<ClientMachine>>()
 
   constructor(private readonly env: TransactionEnvironment) {}
 
@@ -46,6 +53,28 @@ export class TransactionTable {
     this.#servers.delete(key)
   }
 
+  /**
+   * Forgets the oldest finished server transactions, which only wait for repetitions, in favour of new ones. False if
+   * there were none among the oldest.
+   */
+  makeRoom(): boolean {
+    const before = this.#servers.size
+    let looked = 0
+    for (const entry of this.#servers.values()) {
+      if (!entry.incoming) entry.machine.terminate()
+      if (++looked === makeRoomStep) break
+    }
+    return this.#servers.size < before
+  }
+
+  /** Gives up, each in its own order, what still waits for an answer; for the shutdown. */
+  abort(): void {
+    for (const { incoming } of [...this.#servers.values()]) {
+      if (incoming?.onAbort) incoming.onAbort()
+      else incoming?.reply(503, undefined, [['Retry-After', '5']])
+    }
+  }
+
   startClient(request: SipRequest, flow: Flow, user: ClientTransactionUser): ClientMachine {
     const key = clientKey(request.via.branch, request.method)
     const removing: ClientTransactionUser = {
@@ -54,16 +83,34 @@ export class TransactionTable {
       onTransportError: (error) => user.onTransportError(error),
       onTerminated: () => {
         this.#clients.delete(key)
+        this.#unbind(flow, machine)
         user.onTerminated()
       },
     }
-    const machine =
+    const machine: ClientMachine =
       request.method === 'INVITE'
         ? new InviteClientTransaction(this.env, flow, request, removing)
         : new NonInviteClientTransaction(this.env, flow, request, removing)
     this.#clients.set(key, machine)
+    if (isReliable(flow.transport)) this.#bind(flow, machine)
     machine.start()
     return machine
+  }
+
+  /** A stream connection has closed: what was sent over it and has had no reaction yet will get none. */
+  connectionLost(flow: Flow): void {
+    for (const machine of [...(this.#byConnection.get(flow) ?? [])]) machine.connectionLost()
+  }
+
+  #bind(flow: Flow, machine: ClientMachine): void {
+    const bound = this.#byConnection.get(flow)
+    if (bound) bound.add(machine)
+    else this.#byConnection.set(flow, new Set([machine]))
+  }
+
+  #unbind(flow: Flow, machine: ClientMachine): void {
+    const bound = this.#byConnection.get(flow)
+    if (bound?.delete(machine) && bound.size === 0) this.#byConnection.delete(flow)
   }
 
   /** False if no transaction of ours waits for it: such a response is dropped (RFC 6026 §8.2). */

@@ -76,6 +76,7 @@ t.test('several listeners of all transports run side by side, each flow names it
   }
   const [, second] = harness.layer.listeners
   t.equal(harness.layer.openFlow('udp', '127.0.0.1', 9, { preferred: second! })!.listener, second)
+  t.equal(harness.layer.findFlow('udp', '127.0.0.1', 9, second)!.listener, second)
   t.equal(harness.layer.openFlow('tcp', '::1', 9), undefined, 'no listener of that family')
   t.match(harness.layer.stats, { received: 7, sent: 7, connections: 5 })
 })

@@ -84,6 +84,31 @@ t.test('a trickle of bytes does not put off the end of an incomplete message', a
   await phone.untilClosed(1_000)
 })
 
+t.test('keep-alives and bad messages do not keep a connection, a valid message does', async (t) => {
+  const harness = await startLayer(t, { limits: { firstMessageTimeoutMs: 300 } })
+  const phones = [await harness.phone('tcp'), await harness.phone('tcp'), await harness.phone('tcp')] as const
+  const [registered, pinging, bad] = phones
+  registered.send(options(registered))
+  bad.send(options(bad, { headers: { From: null } }))
+  await Promise.all([registered.expect(200), bad.expect(400)])
+  const pings = setInterval(() => pinging.send('\r\n\r\n'), 20)
+  t.teardown(() => clearInterval(pings))
+  await Promise.all([pinging.untilClosed(1_000), bad.untilClosed(1_000)])
+  t.ok(pinging.pongs > 0)
+  registered.send(options(registered))
+  await registered.expect(200)
+})
+
+t.test('a connection of our own making may wait for its first message', async (t) => {
+  const harness = await startLayer(t, { limits: { firstMessageTimeoutMs: 50 } })
+  const target = await harness.phone('tcp', { listen: true, connect: false })
+  const flow = harness.layer.openFlow('tcp', '127.0.0.1', target.localPort)!
+  await harness.until(() => harness.connections.length === 1)
+  const accepted = await harness.phone('tcp')
+  await accepted.untilClosed()
+  t.ok(flow.open)
+})
+
 t.test('a silent connection is closed', async (t) => {
   const harness = await startLayer(t, { limits: { idleTimeoutMs: 50 } })
   const phone = await harness.phone('tcp')

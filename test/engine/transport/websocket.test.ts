@@ -110,6 +110,21 @@ t.test('plain HTTP and noise are refused, and who does not upgrade in time is cl
   t.strictSame(harness.connections, [])
 })
 
+t.test('a WebSocket without any valid message is closed, one that has brought a message lives', async (t) => {
+  const harness = await startLayer(t, {
+    specs: on('127.0.0.1', 'ws'),
+    limits: { firstMessageTimeoutMs: 200 },
+  })
+  const registered = await harness.phone('ws')
+  const pinging = await harness.phone('ws')
+  registered.send(options(registered))
+  await registered.expect(200)
+  pinging.send('\r\n\r\n')
+  await pinging.untilClosed(1_000)
+  registered.send(options(registered))
+  await registered.expect(200)
+})
+
 t.test('a silent connection is closed, and a broken frame ends only its own', async (t) => {
   const harness = await startLayer(t, { specs: on('127.0.0.1', 'ws'), limits: { idleTimeoutMs: 300 } })
   const silent = await harness.phone('ws')
