@@ -12,6 +12,7 @@ import { connectEdge, type Edge, type EdgeAddress, type EdgeRequest } from './ed
 import { hostPort, parseNameAddr } from './header-values.js'
 import { identityHeaders } from './identity.js'
 import { createLocalNames } from './local-names.js'
+import { refuseNetwork } from './networks.js'
 import { createNonces } from './nonce.js'
 import { createNonceCounts } from './nonce-counts.js'
 import { createSteadyRefusals, type SteadyRefusals } from './steady-refusals.js'
@@ -96,9 +97,20 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
     checks.localDomain(names),
     checks.extensions,
     authenticate(authenticator, createSteadyRefusals<Authentication>(), stats),
+    permittedNetwork,
     registerPhone(registrar, names, options.node ?? hostname(), stats),
     routeByNumber,
   ]
+
+  function permittedNetwork(context: Context): Verdict {
+    const { request, account } = context
+    const refusal = account && refuseNetwork(account, request.source.address)
+    if (!refusal) return 'continue'
+    if (request.method !== 'REGISTER') return refuseCall(context, refusal)
+    stats.registrations.refused++
+    context.log.info({ username: account.username }, 'registration from a network that is not permitted')
+    return refusal
+  }
 
   async function routeByNumber(context: Context): Promise<Verdict> {
     const { request, account: caller } = context

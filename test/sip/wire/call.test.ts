@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { Phone, ReceivedMessage } from '../../support/phone.js'
 import { cancelFor, uriOf, type RequestOptions } from '../../support/sip-text.js'
-import { DOMAIN, sendAuthenticated, startNetwork, toNumber } from './network.js'
+import { DOMAIN, registerOptions, sendAuthenticated, startNetwork, toNumber } from './network.js'
 
 const SDP = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n'
 
@@ -178,6 +178,30 @@ t.test('failure is clear: 404, 480, 488, 403', async (t) => {
   caller.send(caller.request({ method: 'INVITE', uri: 'sip:222@elsewhere.example' }))
   await caller.expect(403)
   t.equal(await store.registrations.count(), 1)
+})
+
+t.test('a desk phone is served in the networks that are permitted to it, and nowhere else', async (t) => {
+  const { person, phone, registered, store } = await startNetwork(t)
+  const ann = await person('111', { type: 'deskphone', permit: ['127.0.0.0/8'] })
+  const bob = await person('222')
+  const callee = await registered(bob)
+  const caller = await registered(ann)
+  await sendAuthenticated(caller, ann, toNumber(ann, '222'))
+  callee.reply(await callee.expect('INVITE'), 486)
+  await caller.expect(486)
+
+  for (const lists of [{ permit: ['192.0.2.0/24', '::/0'] }, { deny: ['127.0.0.1/32'], permit: [] }]) {
+    await store.accounts.update(ann.id, lists)
+    await sendAuthenticated(caller, ann, toNumber(ann, '222'))
+    const refused = await caller.expect(403)
+    t.equal(refused.reason, 'Network Not Permitted')
+    t.match(refused.header('warning'), /^399 privateline ".*127\.0\.0\.1/)
+    const other = await phone('tcp')
+    await sendAuthenticated(other, ann, registerOptions(ann))
+    t.match((await other.expect(403)).header('warning'), /may not be used from the network/)
+  }
+  t.equal(callee.received.filter(({ method }) => method === 'INVITE').length, 1)
+  t.equal((await store.directory.bindings(ann.id)).length, 1)
 })
 
 t.test('a message arrives with the right sender, and its answer comes back', async (t) => {
