@@ -43,6 +43,9 @@ export function acceptedPeer(socket: Socket): Peer {
   return { address: canonicalHost(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0, outgoing: false }
 }
 
+/** Phones register as soon as they are connected: who says nothing for so long is none, ms. */
+const firstMessageTimeoutMs = 30_000
+
 /** How long a connection that we end has for its last bytes, ms. */
 const lingerMs = 2_000
 
@@ -62,6 +65,8 @@ export abstract class Connection implements SendingFlow {
   private waitingBytes = 0
   private corked = false
   private deadline: NodeJS.Timeout | undefined
+  /** Runs on an accepted connection until its first valid message. */
+  private unproven: NodeJS.Timeout | undefined
   private reason: Error | undefined
 
   constructor(
@@ -75,6 +80,7 @@ export abstract class Connection implements SendingFlow {
     this.serverName = peer.serverName
     this.outgoing = peer.outgoing
     host.table.add(this)
+    if (this.outgoing) this.startDeadline(host.limits.connectTimeoutMs, 'no connection in time')
   }
 
   get open(): boolean {
@@ -153,7 +159,13 @@ export abstract class Connection implements SendingFlow {
     if (this.state !== 'connecting' || !socket) return
     this.state = 'open'
     this.stopDeadline()
-    socket.setTimeout(this.host.limits.idleTimeoutMs)
+    const { limits } = this.host
+    socket.setTimeout(limits.idleTimeoutMs)
+    if (!this.outgoing) {
+      const reason = 'no message in time'
+      const ms = limits.firstMessageTimeoutMs ?? firstMessageTimeoutMs
+      this.unproven = setTimeout(() => this.abort(new Error(reason)), ms)
+    }
     if (socket instanceof TLSSocket) {
       this.tls = { protocol: socket.getProtocol() ?? '', cipher: socket.getCipher().name }
     }
@@ -163,6 +175,11 @@ export abstract class Connection implements SendingFlow {
     this.waiting = []
     this.waitingBytes = 0
     for (const { data, onFailure } of waiting) this.send(data, onFailure)
+  }
+
+  /** A valid message has come: somebody who speaks SIP is there, and only the idle time-out applies from now on. */
+  protected proven(): void {
+    clearTimeout(this.unproven)
   }
 
   /** Something must have happened within this time, or the connection is aborted. Replaces an earlier deadline. */
@@ -214,6 +231,7 @@ export abstract class Connection implements SendingFlow {
     if (this.state === 'closed') return
     this.state = 'closed'
     this.stopDeadline()
+    clearTimeout(this.unproven)
     this.host.table.remove(this)
     if (this.outgoing) this.host.table.release()
     const reason = (this.reason ??= new Error('the connection was closed by the peer'))

@@ -79,7 +79,7 @@ class Layer implements OwnedTransportLayer {
     if (this.host) throw new Error('the transport layer is already started')
     const { limits, specs } = this.options
     const { log, table } = this
-    const receiver = new Receiver(handlers, limits, log)
+    const receiver = new Receiver(handlers, limits, log, this)
     this.counters = receiver.stats
     const host = (this.host = { limits, table, receiver, log })
     try {
@@ -108,8 +108,8 @@ class Layer implements OwnedTransportLayer {
     ;(flow as SendingFlow).send(data, onFailure)
   }
 
-  findFlow(transport: TransportName, address: string, port: number): Flow | undefined {
-    if (transport === 'udp') return this.openUdp(address, port, undefined)
+  findFlow(transport: TransportName, address: string, port: number, preferred?: Listener): Flow | undefined {
+    if (transport === 'udp') return this.openUdp(address, port, preferred)
     return this.table.find(transport, canonicalHost(address), port)
   }
 

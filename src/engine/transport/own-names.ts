@@ -1,10 +1,8 @@
 /** Under which addresses our listeners are known: to a certain peer, and to anybody. */
 import { canonicalHost, isLoopback, isWildcard } from './address.js'
+import { defaultPort } from './default-ports.js'
 import type { LocalAddresses } from './local-address.js'
-import type { Listener, TransportName } from './transport.js'
-
-/** Ports that a URI or Via without a port means (RFC 3261 §19.1.2, RFC 7118 §5.2.1 with the ports of RFC 6455). */
-const defaultPorts: Record<TransportName, number> = { udp: 5060, tcp: 5060, tls: 5061, ws: 80, wss: 443 }
+import type { Listener } from './transport.js'
 
 /**
  * The address and port for a peer to reach the listener.
@@ -32,7 +30,7 @@ export function isNameOf(
   addresses: LocalAddresses,
 ): boolean {
   const wanted = canonicalHost(host)
-  const wantedPort = port ?? defaultPorts[listener.transport]
+  const wantedPort = port ?? defaultPort(listener.transport)
   const { advertise } = listener
   if (
     advertise &&

@@ -6,8 +6,9 @@ import { SipRequest } from '../message/sip-message.js'
 import { formatVia } from '../message/via.js'
 import { canonicalHost } from './address.js'
 import { describe } from './flow.js'
-import type { SendingFlow, TransportLog } from './flow.js'
-import type { Flow, TransportHandlers, TransportLimits } from './transport.js'
+import type { TransportLog } from './flow.js'
+import { replyFlow } from './reply-flow.js'
+import type { Flow, TransportHandlers, TransportLayer, TransportLimits } from './transport.js'
 
 export class Receiver {
   /** `received` counts valid messages, `sent` everything handed to a socket. */
@@ -17,15 +18,18 @@ export class Receiver {
     private readonly handlers: TransportHandlers,
     private readonly limits: TransportLimits,
     private readonly log: TransportLog,
+    private readonly layer: TransportLayer,
   ) {}
 
-  /** One whole message: a UDP datagram or a WebSocket message. */
-  datagram(bytes: Buffer, flow: SendingFlow): void {
-    this.deliver(parseMessage(bytes, this.limits, 'datagram'), flow)
+  /** One whole message: a UDP datagram or a WebSocket message. True if it was a valid one. */
+  datagram(bytes: Buffer, flow: Flow): boolean {
+    const result = parseMessage(bytes, this.limits, 'datagram')
+    this.deliver(result, flow)
+    return result.kind === 'message'
   }
 
   /** A parsed message, or what became of it. Never throws, whatever the handlers do. */
-  deliver(result: ParseResult, flow: SendingFlow): void {
+  deliver(result: ParseResult, flow: Flow): void {
     try {
       switch (result.kind) {
         case 'message':
@@ -36,7 +40,10 @@ export class Receiver {
         case 'reject':
           this.stats.rejected++
           stampSource(result.request, flow)
-          flow.send(responseTo(result.request, result.status, result.reason).serialize())
+          this.layer.send(
+            replyFlow(result.request, flow, this.layer),
+            responseTo(result.request, result.status, result.reason).serialize(),
+          )
           this.handlers.onRejected(flow, result.status, result.reason)
           break
         case 'drop':

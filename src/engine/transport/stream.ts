@@ -51,7 +51,6 @@ export class StreamConnection extends Connection {
       ? tls.connect({ ...to, ...clientOptions(options, peer.serverName) })
       : net.connect(to)
     const connection = new StreamConnection(host, listener, peer, socket)
-    connection.startDeadline(host.limits.connectTimeoutMs, 'no connection in time')
     socket.once(secure ? 'secureConnect' : 'connect', () => connection.established())
     return connection
   }
@@ -74,6 +73,7 @@ export class StreamConnection extends Connection {
     if (!this.open) return
     const events = this.framer.push(chunk)
     for (const event of events) {
+      if (event.kind === 'message') this.proven()
       if (event.kind === 'ping') this.send(pong)
       else if (event.kind === 'close') this.end(new Error(event.reason))
       else this.host.receiver.deliver(event, this)

@@ -76,6 +76,11 @@ export interface TransportLimits {
   idleTimeoutMs: number
   /** A stream message that is not complete after this long closes the connection, ms. */
   partialMessageTimeoutMs: number
+  /**
+   * An accepted stream connection that has brought no valid message after this long is closed, ms; keep-alives don't
+   * count. Default 30,000.
+   */
+  firstMessageTimeoutMs?: number
   /** Time to establish an outgoing stream connection, ms. */
   connectTimeoutMs: number
   /** Most bytes waiting to be written to one connection; above, the connection is closed (slow reader). */
@@ -98,8 +103,11 @@ export interface TransportLayer {
    * Sends bytes over a flow. A failure is reported through `onFailure`, asynchronously, at most once; never throws.
    */
   send(flow: Flow, data: Buffer, onFailure?: SendFailure): void
-  /** An existing flow to that very peer address and port: a live stream connection, or the UDP listener's flow. */
-  findFlow(transport: TransportName, address: string, port: number): Flow | undefined
+  /**
+   * An existing flow to that very peer address and port: a live stream connection, or the UDP listener's flow.
+   * `preferred` is used for UDP if transport and family fit.
+   */
+  findFlow(transport: TransportName, address: string, port: number, preferred?: Listener): Flow | undefined
   /**
    * A flow to that peer: an existing connection is reused, else a stream connection is opened (bytes sent meanwhile
    * wait for it). `preferred` is used for UDP if transport and family fit. Undefined if no listener of that transport

@@ -62,7 +62,6 @@ export class WebSocketConnection extends Connection {
       ...frameOptions(host.limits),
     })
     const connection = new WebSocketConnection(host, listener, peer, ws)
-    connection.startDeadline(host.limits.connectTimeoutMs, 'no connection in time')
     ws.once('upgrade', (answer) => connection.adopt(answer.socket))
     ws.once('open', () => connection.established())
     return connection
@@ -89,7 +88,7 @@ export class WebSocketConnection extends Connection {
       if (data.length === ping.length) this.send(pong)
       return
     }
-    this.host.receiver.datagram(data, this)
+    if (this.host.receiver.datagram(data, this)) this.proven()
   }
 }
 
