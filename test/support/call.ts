@@ -2,7 +2,7 @@
 import type Srf from 'drachtio-srf'
 import { targetOf, type TestEdge } from './edge.js'
 import type { Phone, ReceivedMessage } from './phone.js'
-import { uriOf, type RequestOptions } from './sip-text.js'
+import { param, uriOf, type RequestOptions } from './sip-text.js'
 
 /** What these tests use of drachtio-srf's request and response; its own types leave `proxy` out. */
 export interface AppRequest {
@@ -76,11 +76,15 @@ export function inDialog(
   dialog: Dialog,
   more: Partial<RequestOptions> = {},
 ): string {
+  const [fromTag, toTag] = [param(dialog.from, 'tag'), param(dialog.to, 'tag')]
+  if (fromTag === undefined || toTag === undefined) throw new Error('a dialog has two tags')
   return phone.request({
     method,
     uri: dialog.target,
-    from: dialog.from,
-    to: dialog.to,
+    from: untagged(dialog.from),
+    fromTag,
+    to: untagged(dialog.to),
+    toTag,
     callId: dialog.callId,
     route: dialog.routes,
     cseq: method === 'ACK' ? 1 : 2,
@@ -88,8 +92,13 @@ export function inDialog(
   })
 }
 
+function untagged(value: string): string {
+  return value.replace(/;\s*tag=[^;]*/i, '')
+}
+
 export interface Dialog {
   target: string
+  /** Header values, tags included. */
   from: string
   to: string
   callId: string
