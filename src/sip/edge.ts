@@ -30,8 +30,6 @@ export interface EdgeRequest {
   readonly method: string
   readonly uri: string
   readonly callId: string
-  readonly raw: string
-  readonly body: string
   readonly source: { address: string; port: number; transport: SipTransport }
   /** `host:port` of our listener, where the edge tells it. */
   readonly receivedOn: string | undefined
@@ -97,8 +95,6 @@ type ProxyCallback = (
 interface SrfRequest {
   method: string
   uri: string
-  raw: string
-  body?: string
   msg: { headers: Record<string, string | undefined> }
   source_address: string
   source_port: number
@@ -253,12 +249,6 @@ class SrfEdgeRequest implements EdgeRequest {
   }
   get callId() {
     return this.header('call-id') ?? ''
-  }
-  get raw() {
-    return this.request.raw
-  }
-  get body() {
-    return this.request.body ?? ''
   }
   get receivedOn() {
     return this.request.receivedOn
