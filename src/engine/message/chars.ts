@@ -11,7 +11,6 @@ export const SEMICOLON = 59
 export const LT = 60
 export const EQUALS = 61
 export const GT = 62
-export const AT = 64
 export const BACKSLASH = 92
 export const DEL = 127
 

@@ -15,7 +15,3 @@ export function parseCSeq(text: string): CSeq | undefined {
   const method = text.slice(from)
   return isToken(method) ? { seq, method } : undefined
 }
-
-export function formatCSeq({ seq, method }: CSeq): string {
-  return `${seq} ${method}`
-}

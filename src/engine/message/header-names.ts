@@ -1,4 +1,4 @@
-/** Header field names: canonical names, compact forms (IANA registry), labels to write, and which are comma lists. */
+/** Header field names: canonical names, compact forms (IANA registry), and labels to write. */
 
 /** A name as read: `name` is canonical (lower case, long form), `label` is the spelling on the wire. */
 export interface HeaderName {
@@ -108,18 +108,6 @@ const registered: readonly (readonly [label: string, compact?: string])[] = [
   ['WWW-Authenticate'],
 ]
 
-/** Headers whose lines may be joined and split at commas (RFC 3261 §7.3.1 and the RFCs that define them). */
-const listHeaders: ReadonlySet<string> = new Set(
-  (
-    'accept accept-contact accept-encoding accept-language accept-resource-priority alert-info allow allow-events ' +
-    'call-info contact content-encoding content-language diversion error-info feature-caps geolocation history-info ' +
-    'in-reply-to p-access-network-info p-asserted-identity p-associated-uri p-early-media p-preferred-identity ' +
-    'p-visited-network-id path proxy-require reason record-route recv-info reject-contact request-disposition ' +
-    'require resource-priority route security-client security-server security-verify service-route supported ' +
-    'unsupported via warning'
-  ).split(' '),
-)
-
 const labels = new Map<string, string>()
 const compactForms = new Map<string, string>()
 /** Exact spelling -> result. The usual spellings are found here without allocating a lower-cased copy. */
@@ -164,9 +152,4 @@ export function labelFor(name: string): string {
     labels.get(name) ??
     name.replace(/(^|-)([a-z])/g, (_, dash: string, letter: string) => dash + letter.toUpperCase())
   )
-}
-
-/** True if several lines of this canonical name mean the same as one line with commas. */
-export function isListHeader(name: string): boolean {
-  return listHeaders.has(name)
 }

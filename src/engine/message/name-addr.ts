@@ -1,6 +1,6 @@
 /** `name-addr` and `addr-spec` header values: From, To, Contact, Route, ... (RFC 3261 §20, §25.1). */
 import { LT, QUOTE, isBlank, quotedStringEnd, skipBlanks, trimmedSlice, uriEnd } from './chars.js'
-import { findParam, formatParams, parseParams, type Param } from './params.js'
+import { findParam, parseParams, type Param } from './params.js'
 import { uriScheme } from './uri.js'
 
 export interface NameAddr {
@@ -56,19 +56,8 @@ function isBareUri(uri: string): boolean {
   return uriScheme(uri) !== undefined && uriEnd(uri, 0) === uri.length
 }
 
-/** Always with `<>`: the form that can't be misread. */
-export function formatNameAddr({ display, uri, params }: NameAddr): string {
-  const name = display === '' ? '' : `${quoteDisplayName(display)} `
-  return `${name}<${uri}>${formatParams(params)}`
-}
-
-/** A display name as a quoted string. Line ends can't be quoted (§25.1 quoted-pair), so they become spaces. */
-export function quoteDisplayName(display: string): string {
-  return `"${display.replace(/[\r\n]+/g, ' ').replace(/["\\]/g, '\\$&')}"`
-}
-
 /** The text within a quoted string; text that is not quoted stays as it is. */
-export function unquote(text: string): string {
+function unquote(text: string): string {
   if (text.length < 2 || text.charCodeAt(0) !== QUOTE) return text
   const inner = text.slice(1, -1)
   return inner.includes('\\') ? inner.replace(/\\([^])/g, '$1') : inner

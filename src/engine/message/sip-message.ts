@@ -6,7 +6,6 @@ import { labelFor } from './header-names.js'
 import type { CSeq, HeaderField } from './message.js'
 import { headerParam } from './name-addr.js'
 import { oneLine } from './one-line.js'
-import { parseUri, type SipUri } from './uri.js'
 import { parseVia, type Via } from './via.js'
 
 const noBody = Buffer.alloc(0)
@@ -195,8 +194,6 @@ export abstract class SipMessage {
 
 export class SipRequest extends SipMessage {
   readonly kind = 'request'
-  private targetText: string | undefined
-  private targetUri: SipUri | undefined
 
   constructor(
     public method: string,
@@ -205,15 +202,6 @@ export class SipRequest extends SipMessage {
     body: Buffer = noBody,
   ) {
     super(headers, body)
-  }
-
-  /** The Request-URI parsed; always there in parsed requests. */
-  get target(): SipUri | undefined {
-    if (this.uri !== this.targetText) {
-      this.targetUri = parseUri(this.uri)
-      this.targetText = this.uri
-    }
-    return this.targetUri
   }
 
   clone(): SipRequest {

@@ -1,6 +1,5 @@
-/** Unguessable identifiers: tags, branches, Call-IDs (RFC 3261 §19.3, §8.1.1.4, §8.1.1.7). */
+/** Unguessable identifiers (RFC 3261 §19.3). */
 import { createHmac, randomBytes, randomFillSync } from 'node:crypto'
-import { magicCookie } from './via.js'
 
 /** One call into the system's generator serves many tokens; every byte is used once. */
 const pool = Buffer.alloc(8192)
@@ -20,16 +19,6 @@ export function randomToken(bytes: number): string {
 /** From or To tag, 64 random bits (§19.3 asks for 32). */
 export function newTag(): string {
   return randomToken(8)
-}
-
-/** Via branch: the cookie and 96 random bits. */
-export function newBranch(): string {
-  return magicCookie + randomToken(12)
-}
-
-/** Call-ID, 128 random bits; `host` is put behind an `@`. */
-export function newCallId(host?: string): string {
-  return host === undefined ? randomToken(16) : `${randomToken(16)}@${host}`
 }
 
 const key = randomBytes(32)

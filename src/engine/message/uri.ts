@@ -6,7 +6,7 @@ import { findParam, sameName, type Param } from './params.js'
 export interface SipUri {
   /** Lower case. */
   readonly scheme: string
-  /** As on the wire, escapes kept (see `unescapeUri`); of a tel URI the number. */
+  /** As on the wire, escapes kept; of a tel URI the number. */
   readonly user: string | undefined
   readonly password: string | undefined
   /** Lower case, IPv6 without brackets; '' unless sip or sips. */
@@ -133,78 +133,4 @@ export function uriParam(uri: SipUri, name: string): string | undefined {
 /** The URI without the parameters of these (lower case) names. */
 export function withoutUriParams(uri: SipUri, names: readonly string[]): SipUri {
   return { ...uri, params: uri.params.filter((param) => !names.some((name) => sameName(param.name, name))) }
-}
-
-/** `%41` -> `A`. Bytes as latin1 characters; text that is not an escape stays. */
-export function unescapeUri(text: string): string {
-  if (!text.includes('%')) return text
-  return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
-}
-
-/** Escapes what may not stand in a user part (§25.1 user). Expects latin1 text. */
-export function escapeUser(text: string): string {
-  return text.replace(/[^A-Za-z0-9\-_.!~*'()&=+$,;?/]/g, escapeByte)
-}
-
-/** Escapes what may not stand in a parameter's name or value (§25.1 paramchar). Expects latin1 text. */
-export function escapeParam(text: string): string {
-  return text.replace(/[^A-Za-z0-9\-_.!~*'()[\]/:&+$]/g, escapeByte)
-}
-
-function escapeByte(char: string): string {
-  return `%${(char.charCodeAt(0) & 0xff).toString(16).toUpperCase().padStart(2, '0')}`
-}
-
-/** Parameters that tell two URIs apart even when only one of them has it (§19.1.4; maddr and transport included). */
-const decisiveParams = ['user', 'ttl', 'method', 'maddr', 'transport'] as const
-
-/** RFC 3261 §19.1.4 for sip and sips; other schemes are compared as text, tel by its digits (RFC 3966 §4). */
-export function sameUri(a: SipUri, b: SipUri): boolean {
-  if (a.scheme !== b.scheme) return false
-  if (a.opaque !== undefined || b.opaque !== undefined) return a.opaque === b.opaque
-  if (a.scheme === 'tel') return telDigits(a) === telDigits(b) && sameParams(a.params, b.params, true)
-  return (
-    a.host === b.host &&
-    a.port === b.port &&
-    same(a.user, b.user) &&
-    same(a.password, b.password) &&
-    decisiveParams.every((name) => (uriParam(a, name) === undefined) === (uriParam(b, name) === undefined)) &&
-    sameParams(a.params, b.params, false) &&
-    sameHeaders(a.headers, b.headers)
-  )
-}
-
-function telDigits(uri: SipUri): string {
-  return (uri.user ?? '').replace(/[().-]/g, '').toLowerCase()
-}
-
-/** Each parameter that both have is equal; with `all`, both have the same ones. */
-function sameParams(a: readonly Param[], b: readonly Param[], all: boolean): boolean {
-  if (all && a.length !== b.length) return false
-  return a.every(({ name, value }) => {
-    const key = normalize(name).toLowerCase()
-    const other = b.find((param) => normalize(param.name).toLowerCase() === key)
-    if (other === undefined) return !all
-    return normalize(value ?? '').toLowerCase() === normalize(other.value ?? '').toLowerCase()
-  })
-}
-
-function sameHeaders(a: readonly Param[], b: readonly Param[]): boolean {
-  if (a.length !== b.length) return false
-  const line = ({ name, value }: Param) => `${normalize(name).toLowerCase()}=${normalize(value ?? '')}`
-  const lines = new Set(a.map(line))
-  return b.every((header) => lines.has(line(header)))
-}
-
-function same(a: string | undefined, b: string | undefined): boolean {
-  return a === b || (a !== undefined && b !== undefined && normalize(a) === normalize(b))
-}
-
-/** Escapes of unreserved characters are the characters themselves; those of reserved ones are not (§19.1.4). */
-function normalize(text: string): string {
-  if (!text.includes('%')) return text
-  return text.replace(/%([0-9A-Fa-f]{2})/g, (escape, hex: string) => {
-    const char = String.fromCharCode(parseInt(hex, 16))
-    return /[A-Za-z0-9\-_.!~*'()]/.test(char) ? char : escape.toUpperCase()
-  })
 }

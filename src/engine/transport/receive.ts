@@ -71,7 +71,7 @@ export class Receiver {
  * the sender calls itself otherwise, `rport` and `received` if it asks. What a sender has put there itself is
  * overwritten, or it could direct our answers at others.
  */
-export function stampSource(request: SipRequest, flow: Flow): void {
+function stampSource(request: SipRequest, flow: Flow): void {
   const { via } = request
   const source = canonicalHost(flow.remoteAddress)
   const claimed = via.host === source || canonicalHost(via.host) === source

@@ -1,10 +1,5 @@
 import t from 'tap'
-import {
-  canonicalName,
-  isListHeader,
-  labelFor,
-  readHeaderName,
-} from '../../../src/engine/message/header-names.js'
+import { canonicalName, labelFor, readHeaderName } from '../../../src/engine/message/header-names.js'
 
 t.test('all registered compact forms are known, in both cases', async (t) => {
   const compact: Record<string, string> = {
@@ -57,19 +52,4 @@ t.test('labels are written as usual', async (t) => {
   ])
     t.equal(labelFor(label.toLowerCase()), label)
   t.equal(labelFor('x-some-thing'), 'X-Some-Thing')
-})
-
-t.test('comma lists are told from values that merely hold commas', async (t) => {
-  for (const name of ['via', 'route', 'record-route', 'contact', 'allow', 'supported', 'path'])
-    t.ok(isListHeader(name), name)
-  for (const name of [
-    'www-authenticate',
-    'authorization',
-    'proxy-authenticate',
-    'date',
-    'subject',
-    'from',
-    'to',
-  ])
-    t.notOk(isListHeader(name), name)
 })

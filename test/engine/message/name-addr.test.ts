@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
 import fc from 'fast-check'
-import {
-  formatNameAddr,
-  headerParam,
-  parseNameAddr,
-  quoteDisplayName,
-  unquote,
-} from '../../../src/engine/message/name-addr.js'
+import { headerParam, parseNameAddr } from '../../../src/engine/message/name-addr.js'
 
 t.test('display name, URI and header parameters are told apart', async (t) => {
   const cases: [text: string, display: string, uri: string, params: string[]][] = [
@@ -98,17 +92,4 @@ t.test('the fast way and the full parser never disagree on a valid value', async
     { numRuns: 5000 },
   )
   t.pass()
-})
-
-t.test('any display name survives being written and read, and can end no line', async (t) => {
-  t.equal(quoteDisplayName('a "b" \\ c\r\nX: y'), '"a \\"b\\" \\\\ c X: y"')
-  t.equal(unquote('plain'), 'plain')
-  fc.assert(
-    fc.property(fc.string({ unit: 'binary-ascii' }), (text) => {
-      const display = text.replace(/[\r\n]/g, '')
-      const params = [{ name: 'tag', value: '1' }]
-      const written = formatNameAddr({ display, uri: 'sip:a@b', params })
-      assert.deepEqual(parseNameAddr(written), { display, uri: 'sip:a@b', params })
-    }),
-  )
 })

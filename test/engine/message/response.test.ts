@@ -1,12 +1,6 @@
 import t from 'tap'
 import { reasonPhrase, responseTo } from '../../../src/engine/message/response.js'
-import {
-  newBranch,
-  newCallId,
-  newTag,
-  randomToken,
-  statelessTag,
-} from '../../../src/engine/message/tokens.js'
+import { newTag, randomToken, statelessTag } from '../../../src/engine/message/tokens.js'
 import { bytesOf, optionsLines, parseRequest } from './messages.js'
 
 const request = parseRequest(
@@ -82,10 +76,8 @@ t.test('unknown codes have the phrase of their class', async (t) => {
 
 t.test('tokens do not repeat, and stateless tags do', async (t) => {
   const tokens = new Set<string>()
-  for (let i = 0; i < 5000; i++) tokens.add(newTag()).add(newBranch()).add(newCallId())
-  t.equal(tokens.size, 15000)
-  t.match(newBranch(), /^z9hG4bK[0-9a-f]{24}$/)
-  t.match(newCallId('h'), /^[0-9a-f]{32}@h$/)
+  for (let i = 0; i < 5000; i++) tokens.add(newTag())
+  t.equal(tokens.size, 5000)
   t.equal(randomToken(3).length, 6)
   t.equal(statelessTag('a'), statelessTag('a'))
   t.not(statelessTag('a'), statelessTag('b'))

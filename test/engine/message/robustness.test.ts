@@ -6,6 +6,7 @@ import type { HeaderField } from '../../../src/engine/message/message.js'
 import { parseMessage, type ParseResult } from '../../../src/engine/message/parse.js'
 import { responseTo } from '../../../src/engine/message/response.js'
 import { SipRequest, SipResponse } from '../../../src/engine/message/sip-message.js'
+import { parseUri } from '../../../src/engine/message/uri.js'
 import { StreamFramer } from '../../../src/engine/message/stream-framer.js'
 import { bytesOf, limits, options, optionsLines, parse } from './messages.js'
 
@@ -101,7 +102,7 @@ function use(result: ParseResult): void {
     copy.shiftValue('via')
   }
   if (message.kind === 'request') {
-    if (message.target === undefined) throw new Error('a parsed request has a target')
+    if (parseUri(message.uri) === undefined) throw new Error('the Request-URI was not checked')
     responseTo(message, 200).serialize()
   }
   const again = parse(message.serialize())
