@@ -1,4 +1,5 @@
 import t from 'tap'
+import fc from 'fast-check'
 import { read, registerRequest } from './registers.js'
 
 t.test('contacts, one header or several, carry their own expiry or that of the request', async (t) => {
@@ -95,4 +96,29 @@ t.test('the name of the phone is kept without what a database or a terminal woul
   t.equal(registerRequest({ 'user-agent': 'Fon\u0000\u001b[31m 1.0' }).userAgent, 'Fon[31m 1.0')
   t.equal(registerRequest({ 'user-agent': 'x'.repeat(999) }).userAgent?.length, 255)
   t.equal(registerRequest({}).userAgent, null)
+})
+
+t.test('nothing that is taken holds a character that would spoil a transaction for others', async () => {
+  const dirty = fc.string({
+    unit: fc.constantFrom('a', '1', ' ', '"', '\\', '\0', '\u0001', '\r', '\u007f', 'é'),
+  })
+  const texts = (value: unknown): string[] =>
+    typeof value === 'string'
+      ? [value]
+      : typeof value === 'object' && value
+        ? Object.values(value).flatMap(texts)
+        : []
+  fc.assert(
+    fc.property(dirty, fc.nat(5), (text, place) => {
+      const put = (at: number) => (at === place ? text : 'x')
+      const result = read({
+        contact: `<sip:a${put(0)}@h;p=${put(1)}>;+sip.instance="<${put(2)}>";reg-id=1`,
+        path: `"${put(3)}" <sip:${put(4)};lr>`,
+        supported: 'path, outbound',
+        'call-id': put(5),
+        'user-agent': text,
+      })
+      return 'reply' in result || !texts(result.request).some((one) => /[\0-\x08\x0a-\x1f\x7f]/.test(one))
+    }),
+  )
 })
