@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { connect, hangUp, inDialog, invite, onRequest, proxyTo, twoPhones } from '../support/call.js'
-import { startEdge, targetOf } from '../support/edge.js'
+import { fastTiming, startEdge, targetOf } from '../support/edge.js'
 import { cancelFor } from '../support/sip-text.js'
 
 t.test('a made-up To tag with a Route through us is refused and relayed nowhere', async (t) => {
@@ -213,6 +213,43 @@ t.test('stray responses and ACKs are dropped and counted', async (t) => {
   alice.send(alice.request({ method: 'OPTIONS', uri: `sip:${server}` }))
   await alice.expect(200)
   t.match(edge.engine.stats(), { strayResponses: 1, strayAcks: 1 })
+})
+
+t.test('a refusal of an unproven INVITE is one datagram for one datagram', async (t) => {
+  const edge = await startEdge(t, { timing: fastTiming })
+  const srf = await edge.application()
+  const alice = await edge.phone('udp')
+  onRequest(srf, 'invite', (_, res) => res.send(407))
+  onRequest(srf, 'options', (_, res) => res.send(200))
+  alice.send(invite(alice))
+  await alice.expect(407)
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  alice.send(alice.request({ method: 'OPTIONS', uri: 'sip:localhost' }))
+  await alice.expect(200)
+  t.equal(alice.received.length, 2)
+})
+
+t.test('a long list of Route entries of ours costs no more than a short one', async (t) => {
+  const edge = await startEdge(t)
+  await edge.application()
+  const alice = await edge.phone('udp')
+  const entry = `<sip:127.0.0.1:${edge.port('udp')};lr;pl=a>`
+  const time = async (count: number): Promise<number> => {
+    const route = [Array.from({ length: count }, () => entry).join(',')]
+    const start = performance.now()
+    for (let n = 0; n < 20; n++) {
+      alice.send(alice.request({ method: 'BYE', uri: 'sip:a@localhost', toTag: 'x', route }))
+      await alice.expect(481)
+    }
+    return performance.now() - start
+  }
+  await time(10)
+  const short = await time(70)
+  const long = await time(700)
+  t.ok(
+    long < 30 * Math.max(short, 10),
+    `ten times the entries: ${short.toFixed(1)} and ${long.toFixed(1)} ms`,
+  )
 })
 
 async function until(condition: () => boolean): Promise<void> {

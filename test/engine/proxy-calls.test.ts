@@ -507,3 +507,58 @@ t.test('a server that stops tells the caller, and lets no device ring on', async
   t.match((await alice.expect(503)).header('retry-after'), /^\d+$/)
   await bob.expect('CANCEL')
 })
+
+t.test(
+  'a device that vanished while it rang delays neither the ring time-out nor a CANCEL by more than a moment',
+  async (t) => {
+    const edge = await startEdge(t, { timing: fastTiming })
+    const srf = await edge.application()
+    const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
+    proxyTo(srf, () => [targetOf(bob, 'bob')], { finalTimeout: '200ms' })
+    alice.send(invite(alice))
+    bob.reply(await bob.expect('INVITE'), 180)
+    const start = performance.now()
+    await alice.expect(480)
+    t.ok(performance.now() - start < 1500, 'not 64*T1, which are 3.2 s here')
+    const text = invite(alice)
+    alice.send(text)
+    bob.reply(await bob.expect('INVITE'), 180)
+    await alice.expect(180)
+    alice.send(cancelFor(text))
+    await alice.expect(487, 1500)
+  },
+)
+
+t.test('busy is told although other bindings are dead', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
+  const ghost = await edge.phone('udp')
+  proxyTo(srf, () => [targetOf(ghost, 'bob'), targetOf(bob, 'bob')], { provisionalTimeout: '10s' })
+  alice.send(invite(alice))
+  bob.reply(await bob.expect('INVITE'), 486)
+  await alice.expect(486, 3000)
+})
+
+t.test('a caller whose connection is gone lets no device ring on once that shows', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const [alice, bob] = await twoPhones(edge, ['tcp', 'udp'])
+  proxyTo(srf, () => [targetOf(bob, 'bob')])
+  alice.send(invite(alice))
+  const received = await bob.expect('INVITE')
+  await alice.close()
+  bob.reply(received, 180)
+  await bob.expect('CANCEL')
+})
+
+t.test('an identity that the callee claims in its answer does not reach the caller', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
+  proxyTo(srf, () => [targetOf(bob, 'bob')])
+  alice.send(invite(alice))
+  const claim = { 'P-Asserted-Identity': '<sip:boss@localhost>' }
+  bob.reply(await bob.expect('INVITE'), 200, { headers: claim })
+  t.equal((await alice.expect(200)).header('p-asserted-identity'), undefined)
+})

@@ -78,15 +78,16 @@ export class Branch {
   }
 
   /**
-   * Gives the target up without waiting for it any longer. An INVITE's transaction stays, so that a target that wakes up
-   * late is cancelled; it ends by itself (timer B, or the answer to the CANCEL).
+   * Gives the target up without waiting for it any longer. An INVITE's transaction stays for a while, so that a target
+   * that wakes up late is cancelled, and its last answer is acknowledged.
    */
   abandon(status: number): void {
     if (this.state === 'done') return
-    const silent = this.state === 'calling'
     this.#fail(status)
-    if (silent && this.#request?.method === 'INVITE') this.#abandoned = true
-    else this.#client?.terminate()
+    const client = this.#client
+    if (this.#request?.method !== 'INVITE') return client?.terminate()
+    this.#abandoned = true
+    this.env.scheduler.after(64 * this.env.timing.t1, () => client?.terminate())
   }
 
   #connect(address: FlowAddress | undefined): void {

@@ -69,17 +69,15 @@ export function withoutTag(value: string): string {
   return value.replace(/;\s*tag\s*=[^;,>\s]*(?=[^>]*$)/i, '')
 }
 
+const claimedIdentities = ['p-asserted-identity', 'p-preferred-identity', 'remote-party-id']
+
 /**
  * Edits for every request that comes from a phone: an identity that it claims is not trusted (RFC 3325 §5), and its
  * credentials were for us.
  */
-export const untrusted: HeaderEdits = [
-  ['P-Asserted-Identity', ''],
-  ['P-Preferred-Identity', ''],
-  ['Remote-Party-ID', ''],
-  ['Proxy-Authorization', ''],
-  ['Authorization', ''],
-]
+export const untrusted: HeaderEdits = [...claimedIdentities, 'proxy-authorization', 'authorization'].map(
+  (name) => [name, ''] as const,
+)
 
 /** §16.6 step 3. False if the request must not travel on (§16.3 step 3: 483). */
 export function decrementMaxForwards(request: SipRequest): boolean {
@@ -146,8 +144,8 @@ export function branchParameter(hash: string, unique: string): string {
 }
 
 /**
- * §16.7 step 3: our Via off, and the header fields that the application replaced as the caller sent them: From must
- * come back unchanged (§8.2.6.2). Undefined if no Via is left: the response was meant for us alone.
+ * §16.7 step 3: our Via off, identities that a phone claims off (RFC 3325 §5), and the header fields that the application
+ * replaced as the caller sent them: From must come back unchanged (§8.2.6.2). Undefined if no Via is left: the response was meant for us alone.
  */
 export function responseUpstream(
   response: SipResponse,
@@ -157,6 +155,7 @@ export function responseUpstream(
   const upstream = response.clone()
   upstream.shiftValue('via')
   if (upstream.get('via') === undefined) return undefined
+  for (const name of claimedIdentities) upstream.remove(name)
   for (const [label] of edits) {
     const name = label.toLowerCase()
     if (name === 'from') upstream.set('from', original.get('from') ?? '')

@@ -37,6 +37,7 @@ export function forwardInDialog(env: ProxyEnvironment, incoming: Incoming, dialo
   )
   incoming.onCancel = (cancel) => search.cancel(cancel.lines('reason'))
   incoming.onAbort = () => search.abort()
+  incoming.proven = true
   search.start([destination])
 }
 

@@ -11,6 +11,9 @@ import { defaultPort } from './next-hop.js'
 /** Name of the URI parameter that carries the dialog token. */
 const tokenParam = 'pl'
 
+/** Outbound proxy, and the pair of RFC 5658. More of ours on top is no route set that we made. */
+const maxOwnRoutes = 3
+
 /** Methods that create dialogs, so that later requests must find back through us. */
 const dialogForming = new Set(['INVITE', 'SUBSCRIBE', 'REFER', 'NOTIFY'])
 
@@ -62,27 +65,27 @@ export class RecordRouting {
    * checks the token that they carry. Changes the request.
    */
   unroute(request: SipRequest): RoutedRequest {
+    const routes = request.values('route')
     let token = this.#tokenOf(request.uri)
     if (token !== undefined) {
       // A strict router put our Record-Route URI into the Request-URI and the real target last into Route.
-      const routes = request.values('route')
       const target = routes.pop()
       const uri = target === undefined ? undefined : parseNameAddr(target)?.uri
       if (uri === undefined) return { kind: 'forged' }
       request.uri = uri
-      setRoutes(request, routes)
     }
-    for (;;) {
-      const top = request.values('route')[0]
-      const uri = top === undefined ? undefined : parseNameAddr(top)?.uri
+    let own = 0
+    for (const route of routes.slice(0, maxOwnRoutes)) {
+      const uri = parseNameAddr(route)?.uri
       if (uri === undefined || !this.#isOurs(uri)) break
-      const topToken = parameter(uri, tokenParam)
+      const routeToken = parameter(uri, tokenParam)
       // The second entry of a pair carries the same token; an entry of another dialog is not ours to skip. One without
       // a token is a phone's setting "outbound proxy" in front of the route set.
-      if (token && topToken && topToken !== token) break
-      token = topToken || token || ''
-      request.shiftValue('route')
+      if (token && routeToken && routeToken !== token) break
+      token = routeToken || token || ''
+      own++
     }
+    if (token !== undefined) setRoutes(request, routes.slice(own))
     if (token === undefined) return { kind: 'none' }
     const verified = this.tokens.verify(token, request.callId, request.fromTag, request.toTag)
     return verified ? { kind: 'dialog', dialog: verified } : { kind: 'forged' }

@@ -56,6 +56,10 @@ interface Collected extends FinalResponse {
 /** RFC 3326 §2: tells the other devices of the callee why they stop ringing. */
 const answeredElsewhere = 'SIP;cause=200;text="Call completed elsewhere"'
 
+/** How long, in T1, the answer to a CANCEL is waited for, and the first reaction of the silent when another spoke. */
+const cancelGrace = 4
+const silentGrace = 4
+
 export class Search implements BranchOwner {
   readonly #branches: Branch[] = []
   readonly #waiting: Target[] = []
@@ -163,6 +167,10 @@ export class Search implements BranchOwner {
     }
     this.#collected.push(collected)
     this.observer.onFinal(collected.response, branch.hop)
+    // A device has spoken: others that have not said a word so far hardly will.
+    if (response && this.#collected.length < this.#branches.length) {
+      this.#giveUpAfter(silentGrace * this.env.timing.t1, ({ state }) => state === 'calling')
+    }
     if (status >= 600 && !this.#ending) this.#end('declined', [])
     // §16.7 step 4: a redirection that is followed is no candidate for the answer any more.
     if (this.#isRedirect(status) && response && this.#redirect(response)) this.#collected.pop()
@@ -243,6 +251,16 @@ export class Search implements BranchOwner {
       if (ending === 'timed out') this.#stop(branch, reasons)
       else branch.cancel(reasons)
     }
+    // A device that is there answers a CANCEL at once; the caller does not wait for one that has vanished.
+    if (this.#outcome === 'open') this.#giveUpAfter(cancelGrace * this.env.timing.t1, () => true)
+  }
+
+  /** Gives up the branches that are still under way then, and meet the condition. */
+  #giveUpAfter(delayMs: number, condition: (branch: Branch) => boolean): void {
+    this.env.scheduler.after(delayMs, () => {
+      if (this.#outcome !== 'open') return
+      for (const branch of this.#branches) if (condition(branch)) branch.abandon(408)
+    })
   }
 
   /** A target that never said a word can't be cancelled (§9.1), but need not be waited for either. */

@@ -25,6 +25,13 @@ export class Incoming {
   onAnswered: ((response?: SipResponse) => void) | undefined
   /** Gives it up in order when the server stops. */
   onAbort: (() => void) | undefined
+  /** The caller's connection is gone while it still waits for its answer. */
+  onCallerLost: (() => void) | undefined
+  /**
+   * Set once the application or a dialog vouches for the sender. Until then a failure is not repeated by timer G: the
+   * source of a datagram may be forged, and would get eleven answers for one (RFC 3261 §26.3.2.4).
+   */
+  proven = false
   finalStatus = 0
   readonly #entry: ServerEntry
   #trying: Timer | undefined
@@ -45,15 +52,19 @@ export class Incoming {
     const replyFlow = responseFlow(request, flow, transport)
     // Kept as long as repetitions may come, by the hundred thousand: nothing here may hold on to the request.
     const user = {
-      onFailure: (error: Error) => onFailure(replyFlow, error),
+      onFailure: (error: Error) => {
+        onFailure(replyFlow, error)
+        entry.incoming?.onCallerLost?.()
+      },
       onTerminated: () => table.removeServer(key),
     }
     const machine =
       request.method === 'INVITE'
         ? new InviteServerTransaction(env, replyFlow, user)
         : new NonInviteServerTransaction(env, replyFlow, user)
-    this.#entry = { machine, incoming: this }
-    table.addServer(key, this.#entry)
+    const entry: ServerEntry = { machine, incoming: this }
+    this.#entry = entry
+    table.addServer(key, entry)
   }
 
   /** §17.2.1: 100 unless another response comes within 200 ms. */
@@ -81,7 +92,7 @@ export class Incoming {
     const { status } = response
     this.#trying?.cancel()
     const data = response.serialize()
-    const taken = this.#entry.machine.respond(status, data)
+    const taken = this.#entry.machine.respond(status, data, this.proven)
     if (taken && status >= 200 && this.finalStatus === 0) {
       this.finalStatus = status
       this.#entry.incoming = undefined

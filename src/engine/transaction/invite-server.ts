@@ -20,8 +20,11 @@ export class InviteServerTransaction {
     private readonly user: ServerTransactionUser,
   ) {}
 
-  /** A response of the user, ready for the wire. False if this transaction can't take it any more. */
-  respond(status: number, data: Buffer): boolean {
+  /**
+   * A response of the user, ready for the wire. False if this transaction can't take it any more. `repeat` false: a
+   * final failure is sent again for a repeated INVITE only, not by timer G; the client repeats it until it is answered.
+   */
+  respond(status: number, data: Buffer, repeat = true): boolean {
     if (status < 200) {
       if (this.state !== 'proceeding') return false
       this.#last = data
@@ -41,12 +44,14 @@ export class InviteServerTransaction {
     }
     if (this.state !== 'proceeding') return false
     this.state = 'completed'
+    // After a provisional response the client does not repeat its INVITE any more.
+    const repeated = repeat || this.#last !== undefined
     this.#last = data
     this.#ending = this.env.scheduler.after(64 * this.env.timing.t1, () => {
       this.user.onFailure?.(new Error('no ACK for the final response (timer H)'))
       this.terminate()
     })
-    if (!isReliable(this.flow.transport)) this.#retransmitAfter(this.env.timing.t1)
+    if (repeated && !isReliable(this.flow.transport)) this.#retransmitAfter(this.env.timing.t1)
     this.#send(data)
     return true
   }

@@ -119,3 +119,20 @@ t.test('a response that can not be sent is reported', async (t) => {
   wire.failLastSend(new Error('unreachable'))
   t.strictSame(events, ['failure: unreachable'])
 })
+
+t.test('a failure for a sender that nothing vouches for is repeated only when the INVITE is', async (t) => {
+  const { wire, clock, machine } = server(InviteServerTransaction, 'udp')
+  machine.respond(407, bytes('407'), false)
+  clock.advance(10_000)
+  t.equal(wire.sent.length, 1)
+  machine.receiveRetransmission()
+  t.equal(wire.sent.length, 2)
+})
+
+t.test('once a provisional response was sent a failure is repeated in any case', async (t) => {
+  const { wire, clock, machine } = server(InviteServerTransaction, 'udp')
+  machine.respond(100, bytes('100'), false)
+  machine.respond(404, bytes('404'), false)
+  clock.advance(600)
+  t.equal(wire.sent.length, 3)
+})
