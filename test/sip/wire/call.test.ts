@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { Phone, ReceivedMessage } from '../../support/phone.js'
 import { cancelFor, uriOf, type RequestOptions } from '../../support/sip-text.js'
-import { DOMAIN, registerOptions, sendAuthenticated, startNetwork, toNumber } from './network.js'
+import { DOMAIN, register, registerOptions, sendAuthenticated, startNetwork, toNumber } from './network.js'
 
 const SDP = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n'
 
@@ -134,6 +134,26 @@ t.test('busy is busy, and a call that nobody answers ends with 480', async (t) =
   await caller.expect(480)
   while (app.stats.calls.no_answer === 0) await new Promise((resolve) => setImmediate(resolve))
   t.match(app.stats.calls, { busy: 1, no_answer: 1 })
+})
+
+t.test('a phone behind proxies of its own is called through them (RFC 3327)', async (t) => {
+  const { person, phone, registered } = await startNetwork(t)
+  const [ann, bob] = [await person('111'), await person('222')]
+  const caller = await registered(bob)
+  const neighbour = await phone()
+  const path = `<sip:127.0.0.1:${neighbour.localPort};lr>`
+  const contact = '<sip:ann@192.0.2.9:5099;x=1>'
+  const { answer } = await register(neighbour, ann, {
+    contact,
+    headers: { Supported: 'path', Path: `${path}, <sip:inner.example;lr>` },
+  })
+  t.match(answer.all('path').join(), path)
+  await sendAuthenticated(caller, bob, toNumber(bob, '111'))
+  const invite = await neighbour.expect('INVITE')
+  t.equal(invite.uri, uriOf(contact), 'the Request-URI is the contact alone')
+  t.equal(invite.all('route').join(', '), `${path}, <sip:inner.example;lr>`)
+  neighbour.reply(invite, 486)
+  await caller.expect(486)
 })
 
 t.test('a device whose connection is gone does not spoil the call, and is forgotten', async (t) => {
