@@ -7,9 +7,9 @@ import { createSocket } from 'node:dgram'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import t from 'tap'
-import { createPhone } from './support/phone.js'
+import { createPhone, type Phone } from './support/phone.js'
 import { mainFile, productFor, type Product } from './support/product.js'
-import { digestAuthorization } from './support/sip-text.js'
+import { digestAuthorization, newCallId } from './support/sip-text.js'
 import { until } from './support/tools.js'
 
 interface Ended {
@@ -173,12 +173,48 @@ t.test('SIGTERM during a registration storm loses none that was answered', async
   )
 })
 
+t.test(
+  'SIGTERM while a phone rings: both sides are told, the database is stopped, exit code 0',
+  async (t) => {
+    const product = await productFor(t, { DRAIN_TIMEOUT: '1' })
+    const group = await product.createGroup('g')
+    const [ann, bob] = [
+      await product.createAccount(group, { virtualNumber: '111' }),
+      await product.createAccount(group, { virtualNumber: '222' }),
+    ]
+    const callee = await register(t, product, bob)
+    const caller = await register(t, product, ann)
+    await dial(caller, ann, '222')
+    callee.reply(await callee.expect('INVITE'), 180)
+    await caller.expect(180)
+    t.equal(await product.stop(), 0)
+    await caller.expect(503)
+    await callee.expect('CANCEL')
+    t.strictSame(await product.databasePids(), [])
+  },
+)
+
+/** Sends an INVITE and answers the challenge. */
+async function dial(phone: Phone, { username, password }: Credentials, number: string): Promise<void> {
+  const uri = `sip:${number}@localhost`
+  const common = { method: 'INVITE', uri, from: `sip:${username}@localhost`, callId: newCallId() }
+  phone.send(phone.request({ ...common, cseq: 1 }))
+  const challenge = (await phone.expect(407)).header('proxy-authenticate') ?? ''
+  const authorization = digestAuthorization(challenge, { username, password, method: 'INVITE', uri })
+  phone.send(phone.request({ ...common, cseq: 2, headers: { 'Proxy-Authorization': authorization } }))
+}
+
+interface Credentials {
+  username: string
+  password: string
+}
+
 /** One phone registers; rejects if it gets anything but 200. */
 async function register(
   t: { teardown(fn: () => Promise<void>): void },
   product: Product,
-  { username, password }: { username: string; password: string },
-): Promise<void> {
+  { username, password }: Credentials,
+): Promise<Phone> {
   const [host = '', port] = product.sip('udp').split(':')
   const phone = await createPhone({ transport: 'udp', server: { host, port: Number(port) } })
   t.teardown(() => phone.close())
@@ -195,4 +231,5 @@ async function register(
   const authorization = digestAuthorization(challenge, { username, password, method: 'REGISTER', uri })
   phone.send(phone.request({ ...common, cseq: 2, headers: { Authorization: authorization } }))
   await phone.expect(200, 2000)
+  return phone
 }

@@ -8,6 +8,7 @@ import { Incoming } from './transaction/incoming.js'
 import { InviteServerTransaction } from './transaction/invite-server.js'
 import { serverKey, type TransactionTable } from './transaction/table.js'
 import type { TransactionEnvironment } from './transaction/transaction.js'
+import { replyFlow } from './transport/reply-flow.js'
 import type { Flow, TransportLayer } from './transport/transport.js'
 
 /** Where requests go that this file does not settle itself. */
@@ -156,6 +157,6 @@ export class Dispatcher {
   #replyStatelessly(request: SipRequest, flow: Flow, status: number): void {
     const response = responseTo(request, status)
     response.append('retry-after', '10')
-    this.env.send(flow, response.serialize())
+    this.env.send(replyFlow(request, flow, this.transport), response.serialize())
   }
 }

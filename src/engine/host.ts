@@ -32,7 +32,10 @@ export interface EngineHost {
   /** Takes no new calls, waits up to `ms` for unanswered requests. */
   drain(ms: number): Promise<void>
   stop(): Promise<void>
+  /** Rejects if the thread is dead. */
   stats(): Promise<EngineStats>
+  /** Ends the thread on the spot, as a crash would; for tests of what follows. */
+  kill(): Promise<void>
 }
 
 /**
@@ -106,6 +109,9 @@ export async function startEngine(
     async stop() {
       stopping = true
       await ask((id) => ({ type: 'stop', id }))
+      await worker.terminate()
+    },
+    async kill() {
       await worker.terminate()
     },
     async stats() {

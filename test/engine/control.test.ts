@@ -100,7 +100,7 @@ t.test('an application sees where a request came from, and what it answered goes
   const phone = await edge.phone('tcp')
   let seen: unknown[] = []
   onRequest(srf, 'register', (req, res) => {
-    seen = [req.protocol, req.source_address, req.source_port, req.get('X-Name')]
+    seen = [req.protocol, req.source_address, req.source_port, req.get('X-Name'), req.get('refer-to')]
     res.send(401, {
       headers: {
         'WWW-Authenticate':
@@ -109,9 +109,11 @@ t.test('an application sees where a request came from, and what it answered goes
       },
     })
   })
-  phone.send(phone.request({ method: 'REGISTER', uri: 'sip:localhost', headers: { 'X-Name': 'Zoë' } }))
+  phone.send(
+    phone.request({ method: 'REGISTER', uri: 'sip:localhost', headers: { 'x-NAME': 'Zoë', r: '<sip:r@x>' } }),
+  )
   const answer = await phone.expect(401)
-  t.strictSame(seen, ['tcp', '127.0.0.1', phone.localPort, 'Zoë'])
+  t.strictSame(seen, ['tcp', '127.0.0.1', phone.localPort, 'Zoë', '<sip:r@x>'])
   t.strictSame(
     answer.all('www-authenticate').map((line) => /realm="([^"]*)"/.exec(line)?.[1]),
     ['a, b', 'c'],

@@ -3,6 +3,7 @@
  * that no request is left without an answer whatever an application does.
  */
 import type { FlowAddress } from '../proxy/dialog-token.js'
+import { labelFor } from '../message/header-names.js'
 import { headerParam } from '../message/name-addr.js'
 import { responseTo } from '../message/response.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
@@ -202,7 +203,7 @@ export class Applications implements CommandHandler {
   }
 
   #sendUp(session: ControlSession, incoming: Incoming, message: SipRequest, flow: Incoming['flow']): void {
-    const text = message.serialize().toString('latin1')
+    const text = forApplication(message).serialize().toString('latin1')
     const hop = { transport: flow.transport, address: flow.remoteAddress, port: flow.remotePort }
     const { host, port } = this.env.transport.localAddress(flow)
     session.send(
@@ -237,4 +238,12 @@ export class Applications implements CommandHandler {
     const text = response.serialize().toString('latin1')
     session.answer(ref, `OK|${messageMeta('network', text.length, hop)}|||continue\r\n${text}`)
   }
+}
+
+/** drachtio-srf knows half of the compact names, and tells some names apart by their case: it gets the usual spelling. */
+function forApplication(message: SipRequest): SipRequest {
+  if (message.headers.every(({ name, label }) => label === labelFor(name))) return message
+  const copy = message.clone()
+  copy.headers = copy.headers.map((header) => ({ ...header, label: labelFor(header.name) }))
+  return copy
 }

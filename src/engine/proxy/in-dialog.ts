@@ -5,6 +5,7 @@
 import type { SipRequest } from '../message/sip-message.js'
 import { parseUri } from '../message/uri.js'
 import type { Incoming } from '../transaction/incoming.js'
+import { defaultPort } from '../transport/default-ports.js'
 import type { Flow } from '../transport/transport.js'
 import type { ProxyEnvironment } from './client.js'
 import type { VerifiedDialog } from './dialog-token.js'
@@ -17,7 +18,7 @@ import {
   untrusted,
   type HeaderEdits,
 } from './forward.js'
-import { defaultPort, flowTo } from './next-hop.js'
+import { flowTo } from './next-hop.js'
 import { applyRemainingRoute } from './record-route.js'
 import { Search } from './search.js'
 import type { Target } from './target.js'

@@ -3,6 +3,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { parseUri, uriParam } from '../message/uri.js'
 import type { FlowAddress, Peer } from './dialog-token.js'
+import { defaultPort } from '../transport/default-ports.js'
 import type { Flow, Listener, TransportLayer, TransportName } from '../transport/transport.js'
 
 /** Injected in tests; rejects if the name does not exist. */
@@ -35,13 +36,6 @@ export function nextHop(
   )
 }
 
-export function defaultPort(transport: TransportName): number {
-  if (transport === 'tls') return 5061
-  if (transport === 'ws') return 80
-  if (transport === 'wss') return 443
-  return 5060
-}
-
 function transportOf(scheme: string, param: string | undefined): TransportName | undefined {
   const transport = param?.toLowerCase()
   if (scheme === 'sips') {
@@ -59,7 +53,7 @@ function transportOf(scheme: string, param: string | undefined): TransportName |
  * phone is no server: it is reached over its own connection only.
  */
 export function flowTo(peer: Peer, transport: TransportLayer, preferred: Listener): Flow | undefined {
-  const live = transport.findFlow(peer.transport, peer.address, peer.port)
+  const live = transport.findFlow(peer.transport, peer.address, peer.port, preferred)
   if (live || peer.transport !== 'tcp' || peer.listens === undefined) return live
   return transport.openFlow('tcp', peer.address, peer.listens, { preferred })
 }

@@ -3,10 +3,10 @@ import { isIPv6 } from 'node:net'
 import type { SipRequest } from '../message/sip-message.js'
 import { parseNameAddr } from '../message/name-addr.js'
 import { parseUri, uriParam } from '../message/uri.js'
+import { defaultPort } from '../transport/default-ports.js'
 import type { Flow, TransportLayer, TransportName } from '../transport/transport.js'
 import type { Peer, DialogTokens, VerifiedDialog } from './dialog-token.js'
 import { withoutTag } from './forward.js'
-import { defaultPort } from './next-hop.js'
 
 /** Name of the URI parameter that carries the dialog token. */
 const tokenParam = 'pl'

@@ -1,7 +1,7 @@
 /** A destination as the application names it: a SIP URI, and optionally the flow that reaches it. */
 import { formatUri, parseUri, uriParam, withoutUriParams } from '../message/uri.js'
+import { defaultPort } from '../transport/default-ports.js'
 import type { TransportName } from '../transport/transport.js'
-import { defaultPort } from './next-hop.js'
 import type { Peer } from './dialog-token.js'
 
 export interface Target {

@@ -2,7 +2,8 @@
 import { responseTo } from '../message/response.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import { newTag } from '../message/tokens.js'
-import { isReliable, type Flow, type TransportLayer } from '../transport/transport.js'
+import { replyFlow } from '../transport/reply-flow.js'
+import type { Flow, TransportLayer } from '../transport/transport.js'
 import { InviteServerTransaction } from './invite-server.js'
 import { NonInviteServerTransaction } from './non-invite-server.js'
 import type { Timer } from './timers.js'
@@ -49,7 +50,7 @@ export class Incoming {
     this.flow = flow
     this.id = id
     const key = serverKey(request, request.method)
-    const replyFlow = responseFlow(request, flow, transport)
+    const replyFlow = replyFlow(request, flow, transport)
     // Kept as long as repetitions may come, by the hundred thousand: nothing here may hold on to the request.
     const user = {
       onFailure: (error: Error) => {
@@ -100,14 +101,4 @@ export class Incoming {
     }
     return taken ? data : undefined
   }
-}
-
-/** §18.2.2 and RFC 3581 §4: over the connection, else to the address the request came from. */
-function responseFlow(request: SipRequest, flow: Flow, transport: TransportLayer): Flow {
-  if (isReliable(flow.transport)) return flow
-  const { via } = request
-  if (via.rport !== undefined) return flow
-  const port = via.port ?? 5060
-  if (port === flow.remotePort) return flow
-  return transport.openFlow('udp', flow.remoteAddress, port, { preferred: flow.listener }) ?? flow
 }
