@@ -1,6 +1,6 @@
 /** Which problem an error stands for. Pure; what is sent and logged of it is plugins/errors.ts. */
 import { StoreError, type StoreErrorCode } from '../store/errors.js'
-import { isDatabaseAway } from './database-away.js'
+import { isDatabaseAway } from '../store/database-away.js'
 import { invalidInput, notFound, Problem } from './problems.js'
 
 /** Fastify's own errors that mean something to a client. */

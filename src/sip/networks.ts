@@ -10,14 +10,16 @@ interface Networks {
 }
 
 /**
- * The answer to a desk phone that is where it may not be: in a network of `deny`, or, where `permit` names any, in
- * none of those. Undefined if all is well. `address`: an IP address without brackets.
+ * The answer to a desk phone that is where it may not be; undefined if all is well. `deny` is looked at first, then
+ * `permit`, which lets in what was denied: deny `0.0.0.0/0` and permit `10.0.0.0/8` leaves that network. A `permit` without
+ * a `deny` means these and no others. `address`: an IP address without brackets.
  */
 export function refuseNetwork(account: SipAccount, address: string): Reply | undefined {
   if (account.type !== 'deskphone') return undefined
   if (account.deny.length === 0 && account.permit.length === 0) return undefined
   const { deny, permit } = listsOf(account)
-  if (!includes(deny, address) && (account.permit.length === 0 || includes(permit, address))) return undefined
+  const denied = account.deny.length === 0 ? account.permit.length > 0 : includes(deny, address)
+  if (!denied || includes(permit, address)) return undefined
   return {
     status: 403,
     reason: 'Network Not Permitted',

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { access, chown, constants, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { platform, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,9 +9,11 @@ import type { ConnectionConfig } from './connection.js'
 import { packagedBinaries } from './embedded/binaries.js'
 import type { Binaries } from './embedded/binaries.js'
 import { ensureCluster, superuser } from './embedded/cluster.js'
-import { findRuntime, lastLine, spawnAs } from './embedded/identity.js'
+import { makeDataDirectory } from './embedded/data-directory.js'
+import { findRuntime, spawnAs } from './embedded/identity.js'
 import type { Runtime } from './embedded/identity.js'
 import { claim, clearTheWay, DataDirInUseError, inUse, readPidFile } from './embedded/postmaster.js'
+import { reasonIn } from './embedded/said.js'
 import { openServerLog } from './embedded/server-log.js'
 import type { ServerLog } from './embedded/server-log.js'
 import type { StoreLog } from './log.js'
@@ -28,8 +30,10 @@ const longestSocketPath = platform() === 'linux' ? 107 : 103
 const pollInterval = 10
 const restartDelay = 1_000
 
-/** Milliseconds; less than what Docker grants. PostgreSQL itself takes up to 5 s over an immediate shutdown. */
-const defaultShutdownPatience = 8_000
+/** Milliseconds; with what the rest of a stop takes it has to fit into the program's own deadline (main.ts). */
+const defaultShutdownPatience = 2_000
+/** How long we wait for the end after an immediate shutdown, which as a rule takes less, in milliseconds. */
+const immediatePatience = 500
 
 /** How long a start is tried that another start, or what a killed server left, got in the way of; milliseconds. */
 const patience = 10_000
@@ -52,7 +56,10 @@ export interface EmbeddedDatabase {
   connection: ConnectionConfig
   /** The postmaster's process id. */
   pid(): number
-  /** Ends all connections, writes everything out and waits until the server has gone. */
+  /**
+   * Ends all connections, writes everything out and waits until the server has gone. One that hangs is told to end at
+   * once and left to it: the next start waits until it is gone, and loses nothing that was committed.
+   */
   stop(): Promise<void>
 }
 
@@ -161,10 +168,18 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
   async function stop(): Promise<void> {
     if (stopping) return
     stopping = true
-    await restarting
-    const { child } = server
-    if (isRunning(child)) await shutDown(child, options.shutdownPatience ?? defaultShutdownPatience)
-    await server.owner.end().catch(() => {})
+    const patience = options.shutdownPatience ?? defaultShutdownPatience
+    if (restarting) await endsWithin(patience, restarting)
+    const { child, owner } = server
+    if (isRunning(child) && !(await shutDown(child, patience))) {
+      log.warn(
+        { pid: child.pid },
+        'the embedded database hangs; it was told to end at once, and is left to it',
+      )
+    }
+    // Not waited for: a server that hangs says no goodbye. (pg's types lack unref.)
+    owner.end().catch(() => {})
+    ;(owner as pg.Client & { unref(): void }).unref()
     await cleanUp()
   }
 
@@ -217,8 +232,7 @@ async function launch(
   }
   const said = await serverLog.sinceMark()
   if (/lock file .* already exists|shared memory block .* still in use/.test(said)) return undefined
-  const fatal = said.split('\n').findLast((line) => line.includes('FATAL:'))
-  const reason = fatal?.replace(/^.*FATAL:\s*/, '') ?? lastLine(said) ?? failure?.message ?? 'no reason given'
+  const reason = reasonIn(said) ?? failure?.message ?? 'no reason given'
   throw new Error(`the embedded database does not start: ${reason} (see postgres.log in DATA_DIR)`)
 }
 
@@ -227,35 +241,31 @@ async function createDatabase(owner: pg.Client): Promise<void> {
   if (rowCount === 0) await owner.query(`create database ${pg.escapeIdentifier(database)}`)
 }
 
-async function makeDataDirectory(dataDir: string): Promise<void> {
-  try {
-    // Others may pass through but not look around: PostgreSQL may have to run as another user.
-    await mkdir(dataDir, { recursive: true, mode: 0o711 })
-    await access(dataDir, constants.W_OK | constants.X_OK)
-  } catch (error) {
-    throw new Error(`DATA_DIR: ${dataDir} can't be written to (${(error as NodeJS.ErrnoException).code})`, {
-      cause: error,
-    })
-  }
-}
-
 const isRunning = (child: ChildProcess) => child.exitCode === null && child.signalCode === null
 
 /**
  * PostgreSQL's fast shutdown; where that hangs, as it can when it meets the recovery from a crash, the immediate one,
- * which loses nothing that was committed.
+ * which loses nothing that was committed. Resolves to false if the server still runs: it kills processes of its own
+ * that hang after 5 s. It is never killed itself, which would leave those behind.
  */
-async function shutDown(child: ChildProcess, patience: number): Promise<void> {
+async function shutDown(child: ChildProcess, patience: number): Promise<boolean> {
   child.ref()
   const ended = once(child, 'exit')
-  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
-    child.kill(signal)
-    const timer = new AbortController()
-    await Promise.race([ended, sleep(patience, undefined, { signal: timer.signal }).catch(() => {})])
-    timer.abort()
-    if (!isRunning(child)) return
-  }
-  await ended
+  child.kill('SIGINT')
+  if (await endsWithin(patience, ended)) return true
+  child.kill('SIGQUIT')
+  // Whoever has stopped it would otherwise keep it from hearing that.
+  child.kill('SIGCONT')
+  if (await endsWithin(immediatePatience, ended)) return true
+  child.unref()
+  return false
+}
+
+/** Whether `work` is over within so many milliseconds. */
+async function endsWithin(milliseconds: number, work: Promise<unknown>): Promise<boolean> {
+  const timer = new AbortController()
+  const late = sleep(milliseconds, false, { signal: timer.signal }).catch(() => false)
+  return Promise.race([work.then(() => true), late]).finally(() => timer.abort())
 }
 
 /** A directory for the socket that only we can enter, beside the data if its path is short enough. */

@@ -1,8 +1,10 @@
+import type { Socket } from 'node:net'
+import type { QueryConfig } from 'pg'
 import { createAccessStore } from './access-store.js'
 import { createAccountStore } from './account-store.js'
 import { createAdminStore } from './admin-store.js'
 import { openChangeFeed } from './change-feed.js'
-import { clientConfig, openConnections } from './connection.js'
+import { clientConfig, closeOrCut, openConnections, openKnex, withoutQueryTimeout } from './connection.js'
 import type { ConnectionConfig } from './connection.js'
 import { createDirectory } from './directory.js'
 import { createGroupStore } from './group-store.js'
@@ -36,11 +38,12 @@ export async function openStore({
   poolSize = 10,
   now = Date.now,
 }: StoreOptions): Promise<Store> {
-  const config = clientConfig(connection, node)
+  const sockets = new Set<Socket>()
+  const config = clientConfig(connection, node, sockets)
   const connections = openConnections(config, poolSize, log)
   const { knex, pipeline } = connections
   try {
-    await migrate(knex, config)
+    await migratePatiently(withoutQueryTimeout(config), log)
     const feed = await openChangeFeed(knex, config, log)
     const directory = createDirectory(pipeline, feed, now)
     return {
@@ -68,20 +71,29 @@ export async function openStore({
             timeoutMs,
           )
         })
+        // With the timeout on the query as well, the connection that hangs is thrown away, and the next is a new one.
+        const pipelined = pipeline.query({ text: 'select 1', query_timeout: timeoutMs } as QueryConfig)
+        const administrative = knex.raw('select 1').options({ query_timeout: timeoutMs })
         try {
-          await Promise.race([pipeline.query('select 1'), late])
+          await Promise.race([Promise.all([pipelined, administrative]), late])
         } finally {
           clearTimeout(timer)
         }
       },
 
-      async close() {
-        await feed.close()
-        await connections.close()
-      },
+      close: () => closeOrCut(Promise.all([feed.close(), connections.close()]), sockets, log),
     }
   } catch (error) {
-    await connections.close()
+    await closeOrCut(connections.close(), sockets, log)
     throw error
+  }
+}
+
+async function migratePatiently(config: ConnectionConfig, log: StoreLog): Promise<void> {
+  const knex = openKnex(config, 4, log)
+  try {
+    await migrate(knex, config)
+  } finally {
+    await knex.destroy()
   }
 }

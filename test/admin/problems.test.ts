@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { isDatabaseAway } from '../../src/admin/database-away.js'
+import { isDatabaseAway } from '../../src/store/database-away.js'
 import { problemOf } from '../../src/admin/problem-of.js'
 import { PROBLEMS, type ProblemCode } from '../../src/admin/problems.js'
 import { openStore } from '../../src/store/store.js'

@@ -50,19 +50,19 @@ export class Incoming {
     this.flow = flow
     this.id = id
     const key = serverKey(request, request.method)
-    const replyFlow = replyFlow(request, flow, transport)
+    const back = replyFlow(request, flow, transport)
     // Kept as long as repetitions may come, by the hundred thousand: nothing here may hold on to the request.
     const user = {
       onFailure: (error: Error) => {
-        onFailure(replyFlow, error)
+        onFailure(back, error)
         entry.incoming?.onCallerLost?.()
       },
       onTerminated: () => table.removeServer(key),
     }
     const machine =
       request.method === 'INVITE'
-        ? new InviteServerTransaction(env, replyFlow, user)
-        : new NonInviteServerTransaction(env, replyFlow, user)
+        ? new InviteServerTransaction(env, back, user)
+        : new NonInviteServerTransaction(env, back, user)
     const entry: ServerEntry = { machine, incoming: this }
     this.#entry = entry
     table.addServer(key, entry)

@@ -32,7 +32,7 @@ export async function ensureCluster(cluster: string, runtime: Runtime, durable: 
   } catch (error) {
     // Another start may have been first.
     if (await isComplete(cluster, runtime)) return
-    throw new Error(`the embedded database could not be set up in ${cluster}: ${(error as Error).message}`, {
+    throw new Error(`DATA_DIR: the database could not be set up in ${cluster}: ${(error as Error).message}`, {
       cause: error,
     })
   } finally {

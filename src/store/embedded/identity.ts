@@ -5,6 +5,7 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { binariesIn, otherwise } from './binaries.js'
 import type { Binaries } from './binaries.js'
+import { reasonIn } from './said.js'
 
 /** As whom PostgreSQL runs, which refuses to be root, and how that is brought about. */
 export interface Identity {
@@ -43,19 +44,16 @@ export function spawnAs(
   return spawn(file, rest, { cwd: '/', env: environment, ...identity.user, ...options })
 }
 
-/** Runs a program to its end; rejects with the last line that it wrote. */
+/** Runs a program to its end; rejects with the line that tells why. */
 export async function runAs(identity: Identity, program: string, args: string[]): Promise<string> {
   const [file, ...rest] = [...identity.prefix, program, ...args] as [string, ...string[]]
   return new Promise((resolve, reject) => {
     execFile(file, rest, { cwd: '/', env: environment, ...identity.user }, (error, stdout, stderr) => {
       if (!error) return resolve(stdout)
-      reject(new Error(lastLine(stderr) ?? error.message, { cause: error }))
+      reject(new Error(reasonIn(stderr) ?? error.message, { cause: error }))
     })
   })
 }
-
-export const lastLine = (text: string): string | undefined =>
-  text.trim().split('\n').pop()?.trim() || undefined
 
 /**
  * Finds out as whom PostgreSQL can run here, with its data in `cluster` below `dataDir`. Rejects with one line that

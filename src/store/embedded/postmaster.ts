@@ -24,6 +24,8 @@ const ownerLock = 5_061_002
 /** Milliseconds. Recovery after a crash can take a while. */
 const patience = 120_000
 const pollInterval = 20
+/** Milliseconds that a server may take to let us in or to answer; one that was stopped (SIGSTOP) does neither. */
+const answerPatience = 5_000
 
 export class DataDirInUseError extends Error {
   override readonly name = 'DataDirInUseError'
@@ -31,7 +33,11 @@ export class DataDirInUseError extends Error {
 
 /** Connects to the server at that socket and takes the cluster; undefined if another process has it. */
 export async function claim(socketDir: string, port: number): Promise<pg.Client | undefined> {
-  const client = new pg.Client({ host: socketDir, port, user: superuser, database: 'postgres' })
+  const client = new pg.Client({
+    ...{ host: socketDir, port, user: superuser, database: 'postgres' },
+    connectionTimeoutMillis: answerPatience,
+    query_timeout: answerPatience,
+  })
   // Whoever uses the client adds a listener of its own; an error without any would end the process.
   client.on('error', () => {})
   try {
