@@ -18,7 +18,7 @@ export function refuseNetwork(account: SipAccount, address: string): Reply | und
   if (account.type !== 'deskphone') return undefined
   if (account.deny.length === 0 && account.permit.length === 0) return undefined
   const { deny, permit } = listsOf(account)
-  const denied = account.deny.length === 0 ? account.permit.length > 0 : includes(deny, address)
+  const denied = account.deny.length === 0 || includes(deny, address)
   if (!denied || includes(permit, address)) return undefined
   return {
     status: 403,

@@ -5,7 +5,7 @@ import { account, type FakeAccount } from './fake-store.js'
 
 const desk = (more: Partial<FakeAccount>) => account(1, { type: 'deskphone', ...more })
 
-t.test('deny is looked at first, then permit; an empty list says nothing', async (t) => {
+t.test('permit lets in what deny shuts out; without a deny it means these and no others', async (t) => {
   const lan = '10.0.0.0/8'
   const office = '10.1.0.0/16'
   const v6 = '2001:db8::/33'
@@ -16,9 +16,14 @@ t.test('deny is looked at first, then permit; an empty list says nothing', async
     [[lan], [], '9.255.255.255', true],
     [[], [lan], '10.255.255.255', true],
     [[], [lan], '11.0.0.0', false],
-    [[office], [lan], '10.1.2.3', false],
-    [[office], [lan], '10.2.2.3', true],
-    [[lan], [office], '10.1.2.3', false],
+    [[lan], [office], '10.1.2.3', true],
+    [[lan], [office], '10.2.2.3', false],
+    [[lan], [office], '192.0.2.1', true],
+    [[office], [lan], '10.1.2.3', true],
+    [[office], [lan], '192.0.2.1', true],
+    [['0.0.0.0/0', '::/0'], [lan], '10.1.2.3', true],
+    [['0.0.0.0/0', '::/0'], [lan], '192.0.2.1', false],
+    [['0.0.0.0/0', '::/0'], [lan], '2001:db8::1', false],
     [[lan, '192.0.2.1/32'], [], '192.0.2.1', false],
     [[lan, '192.0.2.1/32'], [], '192.0.2.2', true],
     [['0.0.0.0/0'], [], '192.0.2.1', false],

@@ -202,7 +202,7 @@ t.test('failure is clear: 404, 480, 488, 403', async (t) => {
 
 t.test('a desk phone is served in the networks that are permitted to it, and nowhere else', async (t) => {
   const { person, phone, registered, store } = await startNetwork(t)
-  const ann = await person('111', { type: 'deskphone', permit: ['127.0.0.0/8'] })
+  const ann = await person('111', { type: 'deskphone', deny: ['0.0.0.0/0'], permit: ['127.0.0.0/8'] })
   const bob = await person('222')
   const callee = await registered(bob)
   const caller = await registered(ann)
@@ -210,7 +210,10 @@ t.test('a desk phone is served in the networks that are permitted to it, and now
   callee.reply(await callee.expect('INVITE'), 486)
   await caller.expect(486)
 
-  for (const lists of [{ permit: ['192.0.2.0/24', '::/0'] }, { deny: ['127.0.0.1/32'], permit: [] }]) {
+  for (const lists of [
+    { deny: [], permit: ['192.0.2.0/24', '::/0'] },
+    { deny: ['127.0.0.1/32'], permit: [] },
+  ]) {
     await store.accounts.update(ann.id, lists)
     await sendAuthenticated(caller, ann, toNumber(ann, '222'))
     const refused = await caller.expect(403)
