@@ -3,12 +3,13 @@ import { Applications } from './control/applications.js'
 import { CallRecords } from './control/call-records.js'
 import { ControlServer } from './control/server.js'
 import { Dispatcher, type DispatchStats } from './dispatch.js'
+import { formatHostPort } from './message/host.js'
 import { randomToken } from './message/tokens.js'
 import type { ProxyEnvironment } from './proxy/client.js'
 import { DialogTokens } from './proxy/dialog-token.js'
 import { forwardAck, forwardInDialog } from './proxy/in-dialog.js'
 import { resolveBySystem, type ResolveHost } from './proxy/next-hop.js'
-import { RecordRouting, bracketed } from './proxy/record-route.js'
+import { RecordRouting } from './proxy/record-route.js'
 import { TransactionTable } from './transaction/table.js'
 import { TimerWheel, defaultTiming, type Scheduler, type Timing } from './transaction/timers.js'
 import type { TransactionEnvironment } from './transaction/transaction.js'
@@ -188,7 +189,7 @@ function pause(ms: number): Promise<void> {
 /** drachtio's form: `udp/192.0.2.1:5060,tcp/192.0.2.1:5060`; what peers see, and what is bound. */
 function hostports(transport: TransportLayer): { advertised: string; local: string } {
   const text = (listener: Listener, host: string, port: number): string =>
-    `${listener.transport}/${bracketed(host)}:${port}`
+    `${listener.transport}/${formatHostPort(host, port)}`
   return {
     advertised: transport.listeners
       .map((listener) =>

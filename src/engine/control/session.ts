@@ -34,7 +34,6 @@ const protocolVersion = 'v0.9.10-privateline'
 
 export class ControlSession {
   readonly routes = new Set<string>()
-  tags: readonly string[] = []
   authenticated = false
   readonly #reader: FrameReader
   #outgoing = ''
@@ -168,7 +167,6 @@ export class ControlSession {
       return this.end()
     }
     this.authenticated = true
-    this.tags = (fields[3] ?? '').split(',').filter((tag) => tag !== '')
     const { advertised, local } = this.options.hostports()
     this.answer(ref, `OK|${advertised}|${protocolVersion}|${local}`)
   }

@@ -1,10 +1,10 @@
 /** Making the request that goes on, and the response that goes back: RFC 3261 §16.6 and §16.7. */
 import { createHash } from 'node:crypto'
+import { formatHostPort } from '../message/host.js'
 import { headerParam } from '../message/name-addr.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
-import { parseVia } from '../message/via.js'
+import { magicCookie, parseVia } from '../message/via.js'
 import type { Flow, TransportLayer } from '../transport/transport.js'
-import { bracketed } from './record-route.js'
 
 /**
  * Headers that the application wants on the forwarded request: name (any case) and value. An empty value takes the
@@ -116,8 +116,6 @@ export function loopHash(request: SipRequest): string {
     .slice(0, 12)
 }
 
-const cookie = 'z9hG4bK'
-
 /** §16.3 step 4: one of our own Via entries with the hash that this request would get again. */
 export function isLoop(request: SipRequest, transport: TransportLayer): boolean {
   let hash: string | undefined
@@ -127,7 +125,7 @@ export function isLoop(request: SipRequest, transport: TransportLayer): boolean 
     const via = parseVia(vias[index] ?? '')
     if (!via || via.branch === undefined || !transport.isLocal(via.host, via.port)) continue
     hash ??= loopHash(request)
-    if (via.branch.startsWith(`${cookie}${hash}.`)) return true
+    if (via.branch.startsWith(`${magicCookie}${hash}.`)) return true
   }
   return false
 }
@@ -136,11 +134,11 @@ export function isLoop(request: SipRequest, transport: TransportLayer): boolean 
 export function pushVia(request: SipRequest, flow: Flow, transport: TransportLayer, branch: string): void {
   const { host, port } = transport.localAddress(flow)
   const name = flow.transport.toUpperCase()
-  request.prepend('via', `SIP/2.0/${name} ${bracketed(host)}:${port};branch=${branch};rport`)
+  request.prepend('via', `SIP/2.0/${name} ${formatHostPort(host, port)};branch=${branch};rport`)
 }
 
 export function branchParameter(hash: string, unique: string): string {
-  return `${cookie}${hash}.${unique}`
+  return `${magicCookie}${hash}.${unique}`
 }
 
 /**

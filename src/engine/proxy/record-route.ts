@@ -1,6 +1,6 @@
 /** Our own entries in Record-Route and Route: RFC 3261 §16.4, §16.6 step 4, and RFC 5658 (double Record-Route). */
-import { isIPv6 } from 'node:net'
 import type { SipRequest } from '../message/sip-message.js'
+import { formatHostPort } from '../message/host.js'
 import { parseNameAddr } from '../message/name-addr.js'
 import { parseUri, uriParam } from '../message/uri.js'
 import { defaultPort } from '../transport/default-ports.js'
@@ -111,7 +111,7 @@ export class RecordRouting {
   #uri(flow: Flow): string {
     const { host, port } = this.transport.localAddress(flow)
     const transport = flow.transport === 'udp' ? '' : `;transport=${flow.transport}`
-    return `sip:${bracketed(host)}:${port}${transport}`
+    return `sip:${formatHostPort(host, port)}${transport}`
   }
 }
 
@@ -129,11 +129,6 @@ export function applyRemainingRoute(request: SipRequest): string {
   setRoutes(request, [...routes, `<${request.uri}>`])
   request.uri = uri
   return uri
-}
-
-/** IPv6 literals stand in brackets in URIs and Via (RFC 3261 §25.1). */
-export function bracketed(host: string): string {
-  return isIPv6(host) ? `[${host}]` : host
 }
 
 function setRoutes(request: SipRequest, routes: readonly string[]): void {
