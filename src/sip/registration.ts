@@ -32,12 +32,13 @@ export function register(
   policy: RegistrationPolicy,
 ): Registered {
   const live = bindings.filter((binding) => binding.expiresAt > now)
-  if (request.contacts === '*') {
+  const { contacts } = request
+  if (contacts === '*') {
     if (live.some((binding) => isOutOfOrder(binding, request))) return refuse(OUT_OF_ORDER)
     return { bindings: [], reply: accept([], request, now), added: 0, refreshed: 0, removed: live.length }
   }
-  if (request.contacts.length === 0) return refuse(accept(live, request, now))
-  if (request.contacts.some((contact) => isTooBrief(contact, policy)))
+  if (contacts.length === 0) return refuse(accept(live, request, now))
+  if (contacts.some((contact) => isTooBrief(contact, policy)))
     return refuse({ status: 423, headers: { 'Min-Expires': String(policy.minExpires) } })
 
   let current: readonly Binding[] = live
@@ -45,8 +46,8 @@ export function register(
   let refreshed = 0
   let removed = 0
   const own = new Set<Binding>()
-  for (const contact of request.contacts) {
-    const replaced = current.filter((binding) => isSameDevice(binding, contact))
+  for (const contact of contacts) {
+    const replaced = current.filter((binding) => isReplacedBy(binding, contact, contacts))
     // A contact that stands twice in one request overwrites itself; that is not out of order.
     if (replaced.some((binding) => !own.has(binding) && isOutOfOrder(binding, request)))
       return refuse(OUT_OF_ORDER)
@@ -63,7 +64,12 @@ export function register(
     else added++
   }
   // A refresh is always possible, also when the maximum was lowered since.
-  if (added > 0 && current.length > policy.maxContacts) return refuse(tooMany(policy.maxContacts))
+  while (added > 0 && current.length > policy.maxContacts) {
+    const left = leftBehind(current, request, own)
+    if (!left) return refuse(tooMany(policy.maxContacts))
+    current = current.filter((binding) => binding !== left)
+    removed++
+  }
   return { bindings: current, reply: accept(current, request, now), added, refreshed, removed }
 }
 
@@ -80,15 +86,58 @@ function isTooBrief({ expires }: RequestedContact, policy: RegistrationPolicy): 
 }
 
 /**
- * Whether the contact takes the place of the binding. A device with instance and reg-id is recognised by these
- * whatever its address is now (RFC 5626 §6), and its other flows are left alone; all others by their URI.
+ * Whether the contact takes the place of the binding: the same URI does; so does another URI of the same device,
+ * which its instance tells. With reg-id these are flows, and the other flows of the device are left alone (RFC 5626 §6).
+ * Without, it is a phone that has come back from another address. It may still list several contacts in one request,
+ * and the late goodbye of an old contact does not take the new one with it.
  */
-function isSameDevice(binding: Binding, contact: RequestedContact): boolean {
+function isReplacedBy(
+  binding: Binding,
+  contact: RequestedContact,
+  all: readonly RequestedContact[],
+): boolean {
+  if (hasUriOf(binding, contact)) return true
+  if (contact.instance === null || binding.instance !== contact.instance) return false
+  if (contact.regId !== null || binding.regId !== null) return binding.regId === contact.regId
+  return contact.expires !== 0 && !all.some((other) => hasUriOf(binding, other))
+}
+
+function hasUriOf(binding: Binding, contact: RequestedContact): boolean {
   if (binding.contact === contact.contact) return true
-  if (binding.regId !== null && contact.regId !== null)
-    return binding.instance === contact.instance && binding.regId === contact.regId
+  if (binding.regId !== null && contact.regId !== null) return false
   const uri = parseSipUri(binding.contact)
   return uri !== undefined && sameUri(uri, contact.uri)
+}
+
+/**
+ * The binding that a phone most likely left behind when it lost its connection, and that may make room for its new
+ * one: from the same host by the same program, whose time runs out first, since only the living refresh. None over
+ * UDP, where a phone keeps its port, and none behind a proxy, whose address is that of all its phones.
+ */
+function leftBehind(
+  bindings: readonly Binding[],
+  request: RegisterRequest,
+  own: ReadonlySet<Binding>,
+): Binding | undefined {
+  if (request.transport === 'udp' || request.userAgent === null || request.path.length > 0) return undefined
+  return bindings
+    .filter(
+      (binding) =>
+        !own.has(binding) &&
+        binding.transport !== 'udp' &&
+        binding.path.length === 0 &&
+        binding.userAgent === request.userAgent &&
+        hostOf(binding.source) === hostOf(request.source),
+    )
+    .reduce<Binding | undefined>(
+      (oldest, binding) => (oldest && oldest.expiresAt < binding.expiresAt ? oldest : binding),
+      undefined,
+    )
+}
+
+/** Of `address:port`. */
+function hostOf(source: string): string {
+  return source.slice(0, source.lastIndexOf(':'))
 }
 
 function toBinding(

@@ -11,43 +11,62 @@ interface Bound {
   callId: string
   cseq: number
   expiresAt: number
+  instance: string | null
+  transport: 'udp' | 'tcp'
 }
 
-/** user -> binding: every contact is `sip:<user>@h`, so comparing URIs is comparing users. */
+/** user -> binding: every contact is `sip:<user>@h`, so comparing URIs is comparing users. The newest stands last. */
 type Model = Map<string, Bound>
 
 interface Request {
-  contacts: { user: string; expires: number | undefined }[] | '*'
+  contacts: { user: string; expires: number | undefined; instance: string | null }[] | '*'
   callId: string
   cseq: number
+  /** All come from one host and one program. */
+  transport: 'udp' | 'tcp'
 }
 
 function model(
   state: Model,
-  { contacts, callId, cseq }: Request,
+  { contacts, callId, cseq, transport }: Request,
   now: number,
 ): { state: Model; status: number } {
   const live: Model = new Map([...state].filter(([, { expiresAt }]) => expiresAt > now))
   const stale = (bound: Bound | undefined) => bound?.callId === callId && bound.cseq >= cseq
   if (contacts === '*')
     return [...live.values()].some(stale) ? { state: live, status: 500 } : { state: new Map(), status: 200 }
-  const asked = contacts.map(({ expires }) => expires ?? policy.defaultExpires)
   if (contacts.some(({ expires }) => expires !== undefined && expires > 0 && expires < policy.minExpires))
     return { state: live, status: 423 }
-  if (contacts.some(({ user }) => stale(live.get(user)))) return { state: live, status: 500 }
+  const named = new Set(contacts.map(({ user }) => user))
   const next: Model = new Map(live)
-  contacts.forEach(({ user }, i) => {
-    const seconds = Math.min(asked[i] ?? 0, policy.maxExpires)
-    if (seconds === 0) next.delete(user)
-    else next.set(user, { callId, cseq, expiresAt: now + seconds * 1000 })
-  })
-  const grew = [...next.keys()].some((user) => !live.has(user))
-  return grew && next.size > policy.maxContacts ? { state: live, status: 403 } : { state: next, status: 200 }
+  let grew = false
+  for (const { user, expires, instance } of contacts) {
+    const seconds = Math.min(expires ?? policy.defaultExpires, policy.maxExpires)
+    const replaced = [...next].filter(
+      ([other, bound]) =>
+        other === user ||
+        (seconds > 0 && instance !== null && bound.instance === instance && !named.has(other)),
+    )
+    if (replaced.some(([, bound]) => stale(bound))) return { state: live, status: 500 }
+    for (const [other] of replaced) next.delete(other)
+    if (seconds === 0) continue
+    next.set(user, { callId, cseq, expiresAt: now + seconds * 1000, instance, transport })
+    grew ||= replaced.length === 0
+  }
+  while (grew && next.size > policy.maxContacts) {
+    const left = [...next]
+      .filter(([user, bound]) => transport === 'tcp' && bound.transport === 'tcp' && !named.has(user))
+      .sort(([, a], [, b]) => a.expiresAt - b.expiresAt)[0]
+    if (!left) return { state: live, status: 403 }
+    next.delete(left[0])
+  }
+  return { state: next, status: 200 }
 }
 
 const contact = fc.record({
   user: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
   expires: fc.constantFrom(undefined, 0, 30, 60, 100, 5000),
+  instance: fc.constantFrom(null, null, '<i>', '<j>'),
 })
 const request: fc.Arbitrary<Request> = fc.record({
   contacts: fc.oneof(
@@ -56,20 +75,24 @@ const request: fc.Arbitrary<Request> = fc.record({
   ),
   callId: fc.constantFrom('x', 'y'),
   cseq: fc.integer({ min: 1, max: 12 }),
+  transport: fc.constantFrom('udp', 'tcp'),
 })
 
 function headers({ contacts, callId, cseq }: Request): Record<string, string> {
-  const common = { 'call-id': callId, cseq: `${cseq} REGISTER` }
+  const common = { 'call-id': callId, cseq: `${cseq} REGISTER`, 'user-agent': 'Fon' }
   if (contacts === '*') return { ...common, contact: '*', expires: '0' }
   const values = contacts.map(
-    ({ user, expires }) => `<sip:${user}@h>${expires === undefined ? '' : `;expires=${expires}`}`,
+    ({ user, expires, instance }) =>
+      `<sip:${user}@h>${expires === undefined ? '' : `;expires=${expires}`}${instance === null ? '' : `;+sip.instance="${instance}"`}`,
   )
   return values.length === 0 ? common : { ...common, contact: values.join(', ') }
 }
 
-function users(bindings: Iterable<readonly [string, Bound]>): string {
+function users(bindings: Iterable<readonly [string, Omit<Bound, 'transport'>]>): string {
   return [...bindings]
-    .map(([user, { callId, cseq, expiresAt }]) => `${user} ${callId} ${cseq} ${expiresAt}`)
+    .map(
+      ([user, { callId, cseq, expiresAt, instance }]) => `${user} ${callId} ${cseq} ${expiresAt} ${instance}`,
+    )
     .sort()
     .join('\n')
 }
@@ -84,7 +107,8 @@ t.test('any sequence of REGISTERs leaves what the model says, and is answered as
       for (const { request, pauseSeconds } of steps) {
         now += pauseSeconds * 1000
         const expected = model(state, request, now)
-        const result = register(bindings, registerRequest(headers(request)), now, policy)
+        const asked = { ...registerRequest(headers(request)), transport: request.transport }
+        const result = register(bindings, asked, now, policy)
         state = expected.state
         bindings = result.bindings ?? bindings.filter(({ expiresAt }) => expiresAt > now)
         if (result.reply.status !== expected.status) return false

@@ -177,10 +177,75 @@ t.test('outbound is claimed only where it was done', async (t) => {
   t.equal(unasked.reply.headers?.['Require'], undefined)
 })
 
-t.test('an instance without reg-id does not replace: one device may have several contacts', async (t) => {
-  const result = run([binding('sip:a@10.0.0.1', { instance: '<u>' })], {
-    contact: '<sip:a@10.0.0.2>;+sip.instance="<u>"',
-    cseq: '2 REGISTER',
+t.test('a device with an instance and no reg-id that comes back replaces its old binding', async (t) => {
+  const device = { instance: '<u>', callId: 'old' }
+  const bound = [
+    binding('sip:a@10.0.0.1', device),
+    binding('sip:a@10.0.0.1:5', { ...device, regId: 1 }),
+    binding('sip:b@h', { ...device, instance: '<v>' }),
+    binding('sip:c@h', { callId: 'old' }),
+  ]
+  const result = run(bound, { contact: '<sip:a@10.0.0.2>;+sip.instance="<u>"' })
+  t.strictSame(
+    result.bindings?.map(({ contact }) => contact),
+    ['sip:a@10.0.0.2', 'sip:a@10.0.0.1:5', 'sip:b@h', 'sip:c@h'],
+  )
+  t.match(result, { added: 0, refreshed: 1, removed: 0 })
+})
+
+t.test('it may list several contacts, and the goodbye of an old one leaves the new one', async (t) => {
+  const two = '<sip:a@h;x=1>;+sip.instance="<u>", <sip:a@h;x=2>;+sip.instance="<u>"'
+  const first = run([], { contact: two })
+  t.match(first, { added: 2, refreshed: 0 })
+  const again = run(first.bindings ?? [], { contact: two, cseq: '2 REGISTER' })
+  t.match(again, { added: 0, refreshed: 2 })
+  t.equal(again.bindings?.length, 2)
+  const moved = run([binding('sip:a@new', { instance: '<u>', callId: 'new' })], {
+    contact: '<sip:a@old>;+sip.instance="<u>";expires=0',
   })
-  t.equal(result.bindings?.length, 2)
+  t.match(moved, { reply: { status: 200 }, removed: 0, bindings: [{ contact: 'sip:a@new' }] })
+})
+
+t.test('at the limit what a phone left behind when its connection broke makes room for it', async (t) => {
+  const fon = { userAgent: 'Fon', callId: 'old' }
+  const tcp = (contact: string, port: number, more: Partial<Binding> = {}) =>
+    binding(contact, { ...fon, source: `192.0.2.7:${port}`, transport: 'tcp', ...more })
+  const full = [
+    tcp('sip:a@h', 3, { expiresAt: NOW + 300 }),
+    tcp('sip:b@h', 1, { expiresAt: NOW + 100 }),
+    tcp('sip:c@h', 2, { expiresAt: NOW + 200, transport: 'tls' }),
+  ]
+  const ask = (bound: readonly Binding[], origin: object = {}, contact = '<sip:new@h>') =>
+    register(
+      bound,
+      {
+        ...registerRequest({ contact, 'user-agent': 'Fon' }),
+        source: '192.0.2.7:9',
+        transport: 'tcp',
+        ...origin,
+      },
+      NOW,
+      policy,
+    )
+  const names = ({ bindings }: Registered) => bindings?.map(({ contact }) => contact.slice(4, -2)).join(' ')
+
+  t.match(ask(full), { reply: { status: 200 }, added: 1, removed: 1 })
+  t.equal(names(ask(full)), 'new a c', 'the one that was refreshed longest ago')
+  t.equal(names(ask(full, {}, '<sip:x@h>, <sip:y@h>')), 'y x a')
+  t.equal(ask(full, {}, '<sip:w@h>, <sip:x@h>, <sip:y@h>, <sip:z@h>').reply.status, 403, 'never its own')
+  t.equal(names(ask(full.slice(1))), 'new b c', 'below the limit nothing is removed')
+
+  for (const [why, origin] of [
+    ['a request over UDP', { transport: 'udp' }],
+    ['another host', { source: '192.0.2.70:9' }],
+    ['another program', { userAgent: 'fon' }],
+    ['a program without a name', { userAgent: null }],
+    ['a proxy, whose address is that of all its phones', { path: ['<sip:p;lr>'] }],
+  ] as const)
+    t.match(ask(full, origin), { reply: { status: 403 }, bindings: undefined }, why)
+  for (const more of [{ transport: 'udp' }, { userAgent: null }, { path: ['<sip:p;lr>'] }] as const) {
+    const others = full.map((one) => ({ ...one, ...more }))
+    t.equal(ask(others).reply.status, 403, `bindings with ${JSON.stringify(more)}`)
+    t.equal(ask(others, more).reply.status, 403, `both with ${JSON.stringify(more)}`)
+  }
 })

@@ -116,3 +116,22 @@ t.test('a phone with instance and reg-id that comes back from another port has o
     t.match(await store.directory.bindings(ann.id), [{ source: `127.0.0.1:${own.localPort}`, regId: 1 }])
   }
 })
+
+t.test('an app that loses its connection again and again does not lock itself out', async (t) => {
+  const { person, phone, store } = await startNetwork(t)
+  for (const [number, instance, left] of [
+    ['111', ';+sip.instance="<urn:uuid:1>"', 1],
+    ['222', '', 10],
+  ] as const) {
+    const ann = await person(number)
+    for (let i = 0; i < 12; i++) {
+      const own = await phone('tcp')
+      const contact = `<sip:${ann.username}@127.0.0.1:${own.localPort};transport=tcp>${instance}`
+      await register(own, ann, { contact, headers: { 'User-Agent': 'App 1' } })
+      const bindings = await store.directory.bindings(ann.id)
+      t.equal(bindings[0]?.source, `127.0.0.1:${own.localPort}`)
+      await own.close()
+    }
+    t.equal((await store.directory.bindings(ann.id)).length, left)
+  }
+})
