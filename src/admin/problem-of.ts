@@ -27,9 +27,13 @@ export function problemOf(error: unknown, requestId: string): Problem {
   if (error instanceof Problem) return error
   if (error instanceof StoreError) return storeProblem(error)
   if (isDatabaseAway(error)) {
-    return new Problem('database_unavailable', 'The database can not be reached. Nothing was changed.', {
-      headers: { 'retry-after': '5' },
-    })
+    return new Problem(
+      'database_unavailable',
+      'The database can not be reached, or does not answer. If this was a change, look whether it was made.',
+      {
+        headers: { 'retry-after': '5' },
+      },
+    )
   }
   const { code, statusCode } = (error ?? {}) as { code?: string; statusCode?: number }
   const known = code === undefined ? undefined : FASTIFY_ERRORS[code]

@@ -101,7 +101,8 @@ export const PROBLEMS = {
   database_unavailable: {
     status: 503,
     title: 'The database can not be reached',
-    meaning: 'Nothing was changed. Try again after `Retry-After` seconds.',
+    meaning:
+      'It is away or does not answer. Try again after `Retry-After` seconds; a change may have been made, so look first.',
   },
 } as const satisfies Record<string, ProblemKind>
 

@@ -23,7 +23,7 @@ const connectTimeout = 10_000
 const administrationConnectTimeout = 5_000
 
 /** Milliseconds after which a request gives up on an answer; a phone sends it again. The connection is thrown away. */
-const queryTimeout = 10_000
+export const defaultQueryTimeout = 10_000
 
 /** Milliseconds that saying goodbye to the database may take; one that hangs doesn't answer. */
 const farewellTimeout = 1_000
@@ -50,6 +50,7 @@ function typeParsers(): pg.CustomTypesConfig {
 export function clientConfig(
   connection: string | ConnectionConfig,
   node: string,
+  queryTimeout = defaultQueryTimeout,
   sockets = new Set<Socket>(),
 ): ConnectionConfig {
   return {
@@ -103,7 +104,7 @@ export function openKnex(config: ConnectionConfig, poolSize: number, log: StoreL
       // isn't answered; another one queues what comes next, such as the rollback, behind it.
       pipeline: true,
     } as Knex.PgConnectionConfig,
-    pool: { min: 0, max: poolSize },
+    pool: { min: 0, max: poolSize, validate: isOpen },
     acquireConnectionTimeout: administrationConnectTimeout,
     log: {
       debug: detail,
@@ -113,6 +114,9 @@ export function openKnex(config: ConnectionConfig, poolSize: number, log: StoreL
     },
   })
 }
+
+/** A client says that it has ended a moment after its socket was destroyed; until then knex would give it out. */
+const isOpen = ({ connection }: { connection: { stream: Socket } }) => !connection.stream.destroyed
 
 /** `poolSize`: most connections of both pools together. Nothing connects before it is asked to. */
 export function openConnections(config: ConnectionConfig, poolSize: number, log: StoreLog): Connections {

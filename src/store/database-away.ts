@@ -24,6 +24,7 @@ const messages = new RegExp(
     '^timeout expired$',
     'timeout exceeded when trying to connect',
     'query read timeout',
+    'the database did not answer',
     'client has encountered a connection error',
     'client was closed',
     'cannot use a pool after calling end',

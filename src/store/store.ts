@@ -4,7 +4,14 @@ import { createAccessStore } from './access-store.js'
 import { createAccountStore } from './account-store.js'
 import { createAdminStore } from './admin-store.js'
 import { openChangeFeed } from './change-feed.js'
-import { clientConfig, closeOrCut, openConnections, openKnex, withoutQueryTimeout } from './connection.js'
+import {
+  clientConfig,
+  closeOrCut,
+  defaultQueryTimeout,
+  openConnections,
+  openKnex,
+  withoutQueryTimeout,
+} from './connection.js'
 import type { ConnectionConfig } from './connection.js'
 import { createDirectory } from './directory.js'
 import { createGroupStore } from './group-store.js'
@@ -23,6 +30,8 @@ export interface StoreOptions {
   log: StoreLog
   /** Most connections besides the one that listens. */
   poolSize?: number
+  /** Milliseconds after which a statement that isn't answered means that the database is away. */
+  queryTimeout?: number
   /** Milliseconds since the epoch. */
   now?: () => number
 }
@@ -36,10 +45,11 @@ export async function openStore({
   node,
   log,
   poolSize = 10,
+  queryTimeout = defaultQueryTimeout,
   now = Date.now,
 }: StoreOptions): Promise<Store> {
   const sockets = new Set<Socket>()
-  const config = clientConfig(connection, node, sockets)
+  const config = clientConfig(connection, node, queryTimeout, sockets)
   const connections = openConnections(config, poolSize, log)
   const { knex, pipeline } = connections
   try {

@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import type { ConnectionConfig } from '../../src/store/connection.js'
+import { binariesIn, packagedBinaries } from '../../src/store/embedded/binaries.js'
 import { openStore } from '../../src/store/store.js'
 import { query, silent } from '../support/database.js'
 import { until } from '../support/tools.js'
@@ -150,14 +152,46 @@ t.test('a shutdown that hangs is cut short, and nothing committed is lost', asyn
   const dataDir = await directory(t)
   const database = await launch(dataDir, { shutdownPatience: 100 })
   await query(database.connection, 'create table things as select 42 as answer')
-  const [checkpointer] = await query<{ pid: number }>(
-    database.connection,
-    `select pid from pg_stat_activity where backend_type = 'checkpointer'`,
-  )
-  process.kill(checkpointer?.pid as number, 'SIGSTOP')
+  await signal(database.connection, 'checkpointer', 'SIGSTOP')
+  const begin = Date.now()
   await database.stop()
-  t.notOk(await isAlive(database.pid()))
-  process.kill(checkpointer?.pid as number, 'SIGKILL')
+  t.ok(Date.now() - begin < 2_000, 'we do not wait for it')
   const second = await start(t, dataDir)
+  t.notOk(await isAlive(database.pid()), 'the next start does')
   t.same(await query(second.connection, 'select answer from things'), [{ answer: 42 }])
 })
+
+t.test('a server that was stopped from outside does not hold up the stop, and ends', async (t) => {
+  const database = await launch(await directory(t), { shutdownPatience: 100 })
+  process.kill(database.pid(), 'SIGSTOP')
+  await database.stop()
+  await until('it has gone', async () => !(await isAlive(database.pid())) || undefined)
+})
+
+t.test('what initdb says shows why it failed, not how it ended', async (t) => {
+  const dataDir = await directory(t)
+  const { root, postgres } = await packagedBinaries()
+  const initdb = join(dataDir, 'initdb')
+  const script = `#!/bin/sh
+echo '2026-01-01 12:00:00.000 UTC [1] FATAL:  could not write to file "pg_wal/x": No space left on device' >&2
+echo 'child process exited with exit code 1' >&2
+echo 'initdb: removing contents of data directory "/x"' >&2
+exit 1`
+  await writeFile(initdb, script, { mode: 0o755 })
+  await t.rejects(launch(dataDir, { binaries: { ...binariesIn(root), postgres, initdb } }), {
+    message: /^DATA_DIR: .*: could not write to file "pg_wal\/x": No space left on device$/,
+  })
+})
+
+async function signal(
+  connection: ConnectionConfig,
+  backendType: string,
+  name: NodeJS.Signals,
+): Promise<void> {
+  const [backend] = await query<{ pid: number }>(
+    connection,
+    'select pid from pg_stat_activity where backend_type = $1',
+    [backendType],
+  )
+  process.kill(backend?.pid as number, name)
+}

@@ -1,4 +1,5 @@
 import { chmod, cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { platform } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { binariesIn, makeLinks, packagedBinaries } from '../../src/store/embedded/binaries.js'
@@ -55,6 +56,20 @@ t.test('a data directory that cannot be written to is refused by name', async (t
     await t.rejects(launch(dataDir), { message: /^DATA_DIR: [^\n]* can't be written to/ }, dataDir)
   }
 })
+
+t.test(
+  'where nobody can make a directory the start ends with a line, too',
+  { skip: platform() !== 'linux' && 'needs /proc' },
+  async (t) => {
+    for (const dataDir of ['/proc/privateline', '/proc/a/b']) {
+      await t.rejects(
+        launch(dataDir),
+        { message: /^DATA_DIR: \/proc\/\S+ can't be written to \(ENOENT/ },
+        dataDir,
+      )
+    }
+  },
+)
 
 t.test('files that are no database are refused, not deleted', async (t) => {
   const dataDir = await directory(t)
