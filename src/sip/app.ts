@@ -18,7 +18,7 @@ import { createNonceCounts } from './nonce-counts.js'
 import { createSteadyRefusals, type SteadyRefusals } from './steady-refusals.js'
 import { readRegister } from './register-request.js'
 import { createRegistrar, type Registrar } from './registrar.js'
-import { dialledNumber, refuseWeakCaller, route } from './routing.js'
+import { asksForSecurity, dialledNumber, refuseDowngrade, refuseWeakCaller, route } from './routing.js'
 import { parseSipUri, unescape } from './sip-uri.js'
 import { count, createStats, type SipStats } from './stats.js'
 
@@ -115,12 +115,13 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
   async function routeByNumber(context: Context): Promise<Verdict> {
     const { request, account: caller } = context
     if (!caller) throw new Error('nobody was authenticated')
-    const weak = refuseWeakCaller(caller, request.source.transport)
+    const { transport } = request.source
+    const weak = refuseWeakCaller(caller, transport) ?? refuseDowngrade(request.uri, transport)
     if (weak) return refuseCall(context, weak)
     const number = dialledNumber(request.uri)
     const callee = number === undefined ? undefined : await store.directory.accountByNumber(number)
     const bindings = callee?.enabled ? await store.directory.bindings(callee.id) : []
-    const way = route(caller, callee, bindings)
+    const way = route(caller, callee, bindings, asksForSecurity(request.uri))
     if ('reply' in way) return refuseCall(context, way.reply)
     if (request.cancelled) return 'done'
 

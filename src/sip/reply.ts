@@ -10,6 +10,6 @@ export interface Reply {
 export type ReplyHeaders = Record<string, string | readonly string[]>
 
 /** A Warning header (RFC 3261 §20.43) for people: phones show its text or write it into their log. */
-export function warning(text: string): ReplyHeaders {
-  return { Warning: `399 privateline "${text.replace(/["\\]/g, '')}"` }
+export function warning(text: string, code = 399): ReplyHeaders {
+  return { Warning: `${code} privateline "${text.replace(/["\\]/g, '')}"` }
 }

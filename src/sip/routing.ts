@@ -46,11 +46,33 @@ export function refuseWeakCaller(caller: SipAccount, transport: SipTransport): R
   }
 }
 
-/** Which phones ring when `caller` dials the number of `callee`, or why none does. */
+/** Whether this Request-URI asks for TLS on every hop (§26.2.2). */
+export function asksForSecurity(uri: string): boolean {
+  return uriScheme(uri) === 'sips'
+}
+
+/**
+ * The answer to a sips: URI that came, or would have to go on, over less than TLS (§26.2.2: never in silence); undefined
+ * if all is well. RFC 5630 §4.1 has no better status than 480; the Warning tells why.
+ */
+export function refuseDowngrade(uri: string, transport: SipTransport): Reply | undefined {
+  if (!asksForSecurity(uri) || isSecure(transport)) return undefined
+  return notByTls('a sips: address needs TLS or WSS between your phone and the server')
+}
+
+function notByTls(why: string): Reply {
+  return { status: 480, reason: 'SIPS Not Allowed', headers: warning(`SIPS Not Allowed: ${why}`, 380) }
+}
+
+/**
+ * Which phones ring when `caller` dials the number of `callee`, or why none does. `secure`: only those that are
+ * reached over TLS or WSS.
+ */
 export function route(
   caller: SipAccount,
   callee: SipAccount | undefined,
   bindings: readonly Registration[],
+  secure = false,
 ): { targets: readonly Target[] } | { reply: Reply } {
   if (!callee) return { reply: { status: 404, reason: 'No Such Number' } }
   if (!callee.enabled) return { reply: { status: 480 } }
@@ -58,7 +80,10 @@ export function route(
     const text = `Security models do not fit: you have ${caller.securityModel}, the called account has ${callee.securityModel}`
     return { reply: { status: 488, headers: warning(text) } }
   }
-  const reachable = bindings.filter((binding) => allowsTransport(callee.securityModel, binding.transport))
+  const allowed = bindings.filter(({ transport }) => allowsTransport(callee.securityModel, transport))
+  const reachable = secure ? allowed.filter(({ transport }) => isSecure(transport)) : allowed
+  if (reachable.length === 0 && allowed.length > 0)
+    return { reply: notByTls('no phone of the called account is connected by TLS or WSS') }
   const targets = onePerDevice(reachable).flatMap((registration) => {
     const uri = targetUri(registration)
     return uri === undefined ? [] : [{ uri, registration }]

@@ -346,6 +346,22 @@ t.test('an account that promises secure signalling is held to it', async (t) => 
   t.equal((await ask(invite)).status, 488)
 })
 
+t.test('a call to sips: goes over TLS on both sides, or is refused with the reason', async (t) => {
+  const { ask, authenticated, edge, store } = await setUp(t)
+  const call = { ...invite, uri: 'sips:112@example.org' }
+  const tls = { protocol: 'tls', address: '192.0.2.7', port: 5062 }
+  store.bindings.set(2, [binding('sip:x@h'), binding('sip:y@h', { transport: 'tls' })])
+  const refused = await ask(call)
+  t.equal(refused.status, 480)
+  t.match(refused.header('warning'), /SIPS Not Allowed/)
+  const command = await edge.proxied(edge.request(await authenticated({ ...call, callId: 'tls' }), tls))
+  t.match(command.fields.slice(8), [/^sip:y@h;/])
+  t.equal(command.fields.length, 9)
+  edge.done(command)
+  store.bindings.set(2, [binding('sip:x@h')])
+  t.match((await ask({ ...call, callId: 'no' }, {}, tls)).header('warning'), /SIPS Not Allowed/)
+})
+
 t.test('a disabled account is told 403', async (t) => {
   const { ask } = await setUp(t, [account(1, { enabled: false }), account(2)])
   const answer = await ask(invite)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Registration } from '../../src/store/types.js'
-import { dialledNumber, refuseWeakCaller, route, targetUri } from '../../src/sip/routing.js'
+import { dialledNumber, refuseDowngrade, refuseWeakCaller, route, targetUri } from '../../src/sip/routing.js'
 import { account } from './fake-store.js'
 import { binding } from './registers.js'
 
@@ -111,4 +111,25 @@ t.test('a secure account is never rung over an insecure transport, nor may it ca
     t.equal(refuseWeakCaller(caller, 'wss'), undefined)
   }
   t.equal(refuseWeakCaller(account(1), 'udp'), undefined)
+})
+
+t.test('sips: is never downgraded in silence, neither on the way in nor on the way out', async (t) => {
+  const refusal = { status: 480, headers: { Warning: /^380 privateline "SIPS Not Allowed: .*TLS or WSS/ } }
+  for (const transport of ['udp', 'tcp', 'ws'] as const) {
+    t.match(refuseDowngrade('SIPS:222@h', transport), refusal, transport)
+    t.equal(refuseDowngrade('sip:222@h', transport), undefined, transport)
+  }
+  for (const transport of ['tls', 'wss'] as const)
+    t.equal(refuseDowngrade('sips:222@h', transport), undefined, transport)
+
+  const bound = (['udp', 'tls', 'tcp', 'wss', 'ws'] as const).map((transport) =>
+    registration(`sip:${transport}@h`, { transport }),
+  )
+  const way = route(account(1), account(2), bound, true)
+  t.strictSame('targets' in way && way.targets.map(({ registration }) => registration.transport), [
+    'tls',
+    'wss',
+  ])
+  t.match(route(account(1), account(2), [registration('sip:u@h')], true), { reply: refusal })
+  t.match(route(account(1), account(2), [], true), { reply: { status: 480, reason: 'Not Registered' } })
 })
