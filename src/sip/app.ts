@@ -102,6 +102,10 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
     routeByNumber,
   ]
 
+  function dialled({ uri }: EdgeRequest): string | undefined {
+    return dialledNumber(uri, (domain) => names.isLocal(domain, null))
+  }
+
   function permittedNetwork(context: Context): Verdict {
     const { request, account } = context
     const refusal = account && refuseNetwork(account, request.source.address)
@@ -118,7 +122,7 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
     const { transport } = request.source
     const weak = refuseWeakCaller(caller, transport) ?? refuseDowngrade(request.uri, transport)
     if (weak) return refuseCall(context, weak)
-    const number = dialledNumber(request.uri)
+    const number = dialled(request)
     const callee = number === undefined ? undefined : await store.directory.accountByNumber(number)
     const bindings = callee?.enabled ? await store.directory.bindings(callee.id) : []
     const way = route(caller, callee, bindings, asksForSecurity(request.uri))
@@ -144,7 +148,7 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
 
   function refuseCall(context: Context, reply: Exclude<Verdict, string | { drop: string }>): Verdict {
     const { request, account } = context
-    const facts = { from: account?.virtualNumber, to: dialledNumber(request.uri), status: reply.status }
+    const facts = { from: account?.virtualNumber, to: dialled(request), status: reply.status }
     if (request.method === 'INVITE') {
       stats.calls.failed++
       context.log.info({ ...facts, outcome: 'failed' }, 'call')

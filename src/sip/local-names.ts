@@ -1,5 +1,6 @@
 /** Which domains and addresses are ours. */
 import type { Edge } from './edge.js'
+import { hostName } from './sip-uri.js'
 
 export interface LocalNames {
   /** `host` in lower case, IPv6 without brackets; `port` null if the URI names none. */
@@ -14,7 +15,7 @@ export function createLocalNames(options: {
   /** Whether one of the listeners is reached at that address, wildcards included. */
   isLocalHost: (host: string, port: number | undefined) => boolean
 }): LocalNames {
-  const domains = new Set(options.domains)
+  const domains = new Set(options.domains.map(hostName))
   return {
     isLocal(host, port) {
       if (domains.has(host) || options.isLocalHost(host, port ?? undefined)) return true

@@ -1,7 +1,7 @@
 /** Where a request goes: from the number dialled to the phones that ring. Pure. */
 import type { Registration, SecurityModel, SipAccount, SipTransport } from '../store/types.js'
 import { parseNameAddr } from './header-values.js'
-import { parseSipUri, unescape, uriScheme, type SipUri } from './sip-uri.js'
+import { hostName, parseSipUri, unescape, uriScheme, type SipUri } from './sip-uri.js'
 import { warning, type Reply } from './reply.js'
 
 /** A phone to reach. */
@@ -11,9 +11,19 @@ export interface Target {
   registration: Registration
 }
 
-/** The virtual number that a Request-URI names, undefined if it names none. */
-export function dialledNumber(uri: string): string | undefined {
-  if (uriScheme(uri) === 'tel') return asNumber(/^tel:([^;]*)/i.exec(uri)?.[1], true)
+/**
+ * The virtual number that a Request-URI names, undefined if it names none. `isOurs` tells whether a domain is served
+ * here: a local number of another context is another number (RFC 3966 §5.1.5).
+ */
+export function dialledNumber(uri: string, isOurs: (domain: string) => boolean): string | undefined {
+  if (uriScheme(uri) === 'tel') {
+    const [text, ...params] = uri.slice('tel:'.length).split(';')
+    const number = asNumber(text, true)
+    // Mandatory for a local number (§5.1.5), but phones leave it out.
+    const context = params.find((param) => /^phone-context=/i.test(param))?.slice('phone-context='.length)
+    const here = context === undefined || isOurs(hostName(context))
+    return number?.startsWith('+') || here ? number : undefined
+  }
   const sip = parseSipUri(uri)
   // The user part may be a telephone-subscriber with parameters of its own (§19.1.6).
   return asNumber(sip?.user?.split(';')[0], sip?.params.get('user')?.toLowerCase() === 'phone')

@@ -5,7 +5,7 @@ export interface SipUri {
   /** As written, still escaped; null if there is none. */
   user: string | null
   password: string | null
-  /** Lower case, IPv6 without brackets. */
+  /** Lower case, IPv6 without brackets, a name without the dot of the root at its end. */
   host: string
   port: number | null
   /** Names in lower case, values as written. */
@@ -32,11 +32,16 @@ export function parseSipUri(text: string): SipUri | undefined {
     scheme: scheme.toLowerCase() as SipUri['scheme'],
     user: user ?? null,
     password: password ?? null,
-    host: host.replace(/^\[|\]$/g, '').toLowerCase(),
+    host: hostName(host.replace(/^\[|\]$/g, '')),
     port: port === undefined ? null : Number(port),
     params: parseParams(params),
     headers: headers ?? null,
   }
+}
+
+/** As hosts are compared: lower case, and `example.org.` is `example.org` (RFC 1034 §3.1). */
+export function hostName(text: string): string {
+  return text.replace(/(?<=[^.])\.$/, '').toLowerCase()
 }
 
 function parseParams(text: string): Map<string, string | null> {

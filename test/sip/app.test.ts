@@ -162,6 +162,7 @@ t.test(
     for (const [to, status] of [
       ['sip:1001@example.org', 200],
       ['sip:111@second.example', 200],
+      ['sip:111@Second.Example.', 200],
       ['sip:1%30%301@127.0.0.1', 200],
       ['sip:112@example.org', 403],
       ['sip:1002@example.org', 403],
@@ -186,6 +187,7 @@ t.test('nobody relays: foreign domains are refused before anything else is asked
     'the address of the edge is ours',
   )
   t.equal((await send({ ...invite, uri: 'sip:112@127.0.0.1' })).status, 407)
+  t.equal((await send({ ...invite, uri: 'sip:112@example.org.' })).status, 407, 'a dot at the end')
   t.equal((await send({ ...invite, uri: 'tel:112' })).status, 407)
 })
 
@@ -326,6 +328,13 @@ t.test('calls that can not be connected get the answer of their kind, and are co
     t.equal(answer.status, status, user)
   }
   t.equal(app.stats.calls.failed, 6)
+  for (const [context, status] of [
+    ['evil.example', 404],
+    ['second.example', 480],
+  ] as const) {
+    const answer = await ask({ ...invite, uri: `tel:112;phone-context=${context}`, callId: context })
+    t.equal(answer.status, status, context)
+  }
 })
 
 t.test('an account that promises secure signalling is held to it', async (t) => {

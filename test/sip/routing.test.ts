@@ -19,6 +19,13 @@ t.test('the number dialled is found in every form that phones send', async (t) =
     ['sip:+49-(30).12@h;user=phone', '+493012'],
     ['tel:+49-30-(12)34', '+49301234'],
     ['tel:111;phone-context=example.org', '111'],
+    ['tel:111;Phone-Context=EXAMPLE.org.', '111'],
+    ['tel:111', '111'],
+    ['tel:111;phone-context=evil.example', undefined],
+    ['tel:111;ext=1;phone-context=evil.example', undefined],
+    ['tel:111;phone-context=+49', undefined],
+    ['tel:111;phone-context', '111'],
+    ['tel:+111;phone-context=evil.example', '+111'],
     ['TEL:+1', '+1'],
     ['sip:1-1@h', undefined],
     ['sip:alice@h', undefined],
@@ -31,7 +38,11 @@ t.test('the number dialled is found in every form that phones send', async (t) =
     ['tel:', undefined],
     ['mailto:111@h', undefined],
   ] as const)
-    t.equal(dialledNumber(uri), number, uri)
+    t.equal(
+      dialledNumber(uri, (domain) => domain === 'example.org'),
+      number,
+      uri,
+    )
 })
 
 t.test('a target is the contact as the phone gave it, and the flow that leads there', async (t) => {

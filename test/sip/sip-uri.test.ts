@@ -23,6 +23,7 @@ t.test('the pairs that RFC 3261 §19.1.4 calls equivalent are equal, both ways r
       'sip:alice@atlanta.com?priority=urgent&subject=project%20x',
     ],
     ['sip:a@[2001:DB8::1]:5060', 'sip:a@[2001:db8::1]:5060'],
+    ['sip:a@Example.org.:5060', 'sip:a@example.org:5060'],
   ] as const) {
     t.ok(sameUri(uri(a), uri(b)), `${a} = ${b}`)
     t.ok(sameUri(uri(b), uri(a)), `${b} = ${a}`)
@@ -40,6 +41,7 @@ t.test('the pairs that RFC 3261 §19.1.4 calls different are different', async (
     ['sip:bob@phone21.boxesbybob.com', 'sip:bob@192.0.2.4'],
     ['sip:a@h', 'sips:a@h'],
     ['sip:h', 'sip:a@h'],
+    ['sip:a@h..', 'sip:a@h'],
     ['sip:a@h', 'sip:a:pw@h'],
     ['sip:a@h;maddr=1.2.3.4', 'sip:a@h'],
     ['sip:a%3Bb@h', 'sip:a;b@h'],
