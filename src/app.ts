@@ -213,6 +213,8 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
 }
 
 function messageOf(error: unknown): string {
+  // What node makes of a host name with several addresses that all refuse.
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join(', ')
   return error instanceof Error && error.message !== '' ? error.message : String(error)
 }
 

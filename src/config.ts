@@ -56,7 +56,12 @@ export interface Config {
     maxTransactions: number
     maxForks: number
   }
-  http: { host: string; port: number }
+  http: {
+    host: string
+    port: number
+    /** IP addresses and networks whose X-Forwarded-… headers count. */
+    trustProxy: string[]
+  }
   adminPassword?: string
   adminApiToken?: string
   /** drachtio-servers to use instead of the embedded engine. */
@@ -201,7 +206,7 @@ function build(values: SettingValues): Config {
       maxTransactions: values.SIP_MAX_TRANSACTIONS,
       maxForks: values.SIP_MAX_FORKS,
     },
-    http: values.HTTP_LISTEN,
+    http: { ...values.HTTP_LISTEN, trustProxy: values.HTTP_TRUST_PROXY },
     ...(values.ADMIN_PASSWORD !== undefined && { adminPassword: values.ADMIN_PASSWORD }),
     ...(values.ADMIN_API_TOKEN !== undefined && { adminApiToken: values.ADMIN_API_TOKEN }),
     drachtioUrls: values.DRACHTIO_URL,

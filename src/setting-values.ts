@@ -78,6 +78,22 @@ export function addresses(text: string): HostPort[] {
   return good
 }
 
+/** A comma separated list of IP addresses and networks, perhaps empty, as written. */
+export function networks(text: string): string[] {
+  const all = items(text)
+  if (!all.every(isAddressOrNetwork)) {
+    throw new NotAllowed('IP addresses or networks, such as 127.0.0.1 or 10.0.0.0/8, separated by commas')
+  }
+  return all
+}
+
+/** A network of everybody (prefix length 0) is none: whoever wants it can't have meant it. */
+function isAddressOrNetwork(text: string): boolean {
+  const [, ip = '', prefix] = /^([^/]+)(?:\/([1-9]\d{0,2}))?$/.exec(text) ?? []
+  const bits = { 0: 0, 4: 32, 6: 128 }[isIP(ip)] ?? 0
+  return bits > 0 && Number(prefix ?? bits) <= bits && !ip.includes('%')
+}
+
 /** Whole numbers from `min` to `max`. */
 export function integer(min: number, max: number): (text: string) => number {
   return (text) => {

@@ -10,6 +10,7 @@ import {
   domains,
   integer,
   items,
+  networks,
   NotAllowed,
   oneOf,
   optional,
@@ -29,7 +30,8 @@ export interface Setting<T> {
 
 const week = 7 * 24 * 3600
 const path = text(/^[^\0]+$/, 'a path')
-const anySecret = text(/^[^\0\r\n]+$/, 'one line of text')
+/** What the API asks of a password as well. */
+const password = text(/^[^\u0000-\u001f\u007f-\u009f]{8,128}$/u, '8 to 128 characters on one line')
 
 function postgresUrl(value: string): string {
   if (!/^postgres(ql)?:\/\//i.test(value) || !URL.canParse(value)) {
@@ -119,10 +121,14 @@ export const settings = {
   SIP_MAX_TRANSACTIONS: { about: 'most SIP transactions at one time', parse: integer(100, 10_000_000) },
   SIP_MAX_FORKS: { about: 'most targets of one call', parse: integer(1, 1000) },
   HTTP_LISTEN: { about: 'address of the HTTP API', parse: address },
+  HTTP_TRUST_PROXY: {
+    about: 'addresses or networks of proxies that are believed about their clients',
+    parse: networks,
+  },
   ADMIN_PASSWORD: {
     about: 'password of the first administrator, admin; without it one is made and shown once',
     secret: true,
-    parse: optional(anySecret),
+    parse: optional(password),
   },
   ADMIN_API_TOKEN: {
     about: 'an API token that exists from the first start, for automation',
@@ -151,7 +157,7 @@ export type SettingValues = { [Name in SettingName]: ReturnType<(typeof settings
 export const settingNames = Object.keys(settings) as SettingName[]
 
 /** Names that begin like this are ours: one that we don't know is a slip of the pen, and refuses to start. */
-const ownPrefixes = ['SIP_', 'TLS_', 'ADMIN_', 'DRACHTIO_', 'DRAIN_', 'HTTP_LISTEN']
+const ownPrefixes = ['SIP_', 'TLS_', 'ADMIN_', 'DRACHTIO_', 'DRAIN_', 'HTTP_LISTEN', 'HTTP_TRUST']
 
 /** True for a name that looks like one of ours and is none. `value` tells what Kubernetes made. */
 export function isUnknownSetting(name: string, value: string): boolean {

@@ -88,6 +88,12 @@ t.test('listeners: several, IPv6, port 0 and off', async (t) => {
   ])
 })
 
+t.test('proxies that are believed: none, or addresses and networks', async (t) => {
+  t.same(loadConfig({}).http.trustProxy, [])
+  const { http } = loadConfig({ HTTP_TRUST_PROXY: '127.0.0.1, ::1, 10.0.0.0/8,2001:db8::/32, 192.0.2.1/32' })
+  t.same(http.trustProxy, ['127.0.0.1', '::1', '10.0.0.0/8', '2001:db8::/32', '192.0.2.1/32'])
+})
+
 t.test('domains are lower case, each once, IPv6 without brackets', async (t) => {
   const config = loadConfig({ SIP_DOMAIN: 'Sip.Example.ORG, 192.0.2.1,[2001:DB8::1], sip.example.org' })
   t.same(config.sip.domains, ['sip.example.org', '192.0.2.1', '2001:db8::1'])
@@ -113,6 +119,14 @@ t.test('a wrong value is named with what was given and what is allowed', async (
     [{ SIP_AUTH_ALGORITHMS: 'MD5,SHA-512' }, /^SIP_AUTH_ALGORITHMS: .* SHA-256, MD5/],
     [{ SIP_AUTH_ALGORITHMS: 'MD5,MD5' }, /^SIP_AUTH_ALGORITHMS: /],
     [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL: "loud" .* one of fatal, error/],
+    [{ HTTP_TRUST_PROXY: 'loopback' }, /^HTTP_TRUST_PROXY: "loopback" .* IP addresses or networks/],
+    [{ HTTP_TRUST_PROXY: '127.0.0.1,10.0.0.0/33' }, /^HTTP_TRUST_PROXY: /],
+    [{ HTTP_TRUST_PROXY: '0.0.0.0/0' }, /^HTTP_TRUST_PROXY: /],
+    [{ HTTP_TRUST_PROXY: '10.0.0.0/' }, /^HTTP_TRUST_PROXY: /],
+    [{ ADMIN_PASSWORD: 'seven77' }, /^ADMIN_PASSWORD: the value given .* 8 to 128 characters/],
+    [{ ADMIN_PASSWORD: '🙂'.repeat(7) }, /^ADMIN_PASSWORD: /],
+    [{ ADMIN_PASSWORD: 'x'.repeat(129) }, /^ADMIN_PASSWORD: /],
+    [{ ADMIN_PASSWORD: 'correct\thorse' }, /^ADMIN_PASSWORD: /],
     [{ DATABASE_URL: 'mysql://root@localhost/x' }, /^DATABASE_URL: .* postgres:\/\//],
     [{ SIP_ADVERTISE: 'udp=' }, /^SIP_ADVERTISE: "udp=" .* pairs/],
   ]
@@ -178,6 +192,7 @@ t.test('an unknown name of ours is refused with the nearest one', async (t) => {
     ['SIP_UPD', 'SIP_UDP'],
     ['TLS_CRT', 'TLS_CERT'],
     ['HTTP_LISTEN_PORT', 'HTTP_LISTEN'],
+    ['HTTP_TRUST_PROXIES', 'HTTP_TRUST_PROXY'],
     ['ADMIN_PASSWD', 'ADMIN_PASSWORD'],
     ['DRAIN_TIME', 'DRAIN_TIMEOUT'],
     ['SIP_UDP_PORT', undefined],
@@ -218,7 +233,7 @@ t.test('no message and no description shows a secret', async (t) => {
   const description = describeConfig(
     loadConfig({
       DATABASE_URL: 'postgres://app:hunter2@db:5432/privateline?sslpassword=hunter3',
-      ADMIN_PASSWORD: 'hunter4',
+      ADMIN_PASSWORD: 'hunter4-hunter4',
       ADMIN_API_TOKEN: 'hunter5-hunter5-hunter5',
     }),
   )

@@ -1,5 +1,6 @@
 /** The HTTP service: puts the plugins and the routes together, starts and stops. */
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { isUtf8 } from 'node:buffer'
 import type { AddressInfo } from 'node:net'
 import { ensureConfiguredToken } from './bootstrap.js'
 import type { AdminDependencies } from './dependencies.js'
@@ -13,6 +14,7 @@ import { rateLimit } from './plugins/rate-limit.js'
 import { reference } from './plugins/reference.js'
 import { requestLog } from './plugins/request-log.js'
 import { swagger } from './plugins/swagger.js'
+import { Problem } from './problems.js'
 import { accountRoutes } from './routes/accounts.js'
 import { adminRoutes } from './routes/admins.js'
 import { groupRoutes } from './routes/groups.js'
@@ -20,6 +22,7 @@ import { operationRoutes } from './routes/operation.js'
 import { registrationRoutes } from './routes/registrations.js'
 import { sessionRoutes } from './routes/session.js'
 import { tokenRoutes } from './routes/tokens.js'
+import { registerVisibleFormat } from './text.js'
 import { validatorCompiler } from './validation.js'
 
 export interface AdminServer {
@@ -33,6 +36,7 @@ export interface AdminServer {
 /** Builds the service; nothing listens and nothing is asked of the store before `start` (or `app.ready`). */
 export function createAdmin({ config, store, log, health, sip }: AdminDependencies): AdminServer {
   registerNetworkFormat()
+  registerVisibleFormat()
 
   // Under its plain type: with pino's own every plugin would have to name it.
   const loggerInstance: FastifyBaseLogger = log
@@ -40,8 +44,8 @@ export function createAdmin({ config, store, log, health, sip }: AdminDependenci
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 1024 * 1024,
-    // A proxy on this machine may say who its client is and that it came over TLS; nobody else is believed.
-    trustProxy: 'loopback',
+    // These may say who their client is and that it came over TLS; nobody else is believed.
+    trustProxy: config.http.trustProxy.length > 0 && config.http.trustProxy,
     requestTimeout: 30_000,
     frameworkErrors: (error, request, reply) => {
       sendProblem(error, request, reply)
@@ -93,8 +97,10 @@ export function createAdmin({ config, store, log, health, sip }: AdminDependenci
 function acceptOnlyJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     if (body.length === 0 && request.method === 'DELETE') done(null, undefined)
+    // Read as a text it would have a replacement character where the sender meant something else.
+    else if (!isUtf8(Buffer.from(body))) done(new Problem('invalid_json', 'The body is not valid UTF-8.'))
     else void parse(request, body.toString(), done)
   })
 }

@@ -8,6 +8,7 @@ import type { FastifySchemaCompiler } from 'fastify'
 import { Compile } from 'typebox/compile'
 import type { TSchema } from 'typebox'
 import { invalidInput, notFound, type FieldError } from './problems.js'
+import { isWellFormed } from './text.js'
 
 /** The keywords of JSON Schema that the schemas of this API use for one field. */
 interface FieldSchema {
@@ -60,13 +61,14 @@ function isObject(value: unknown): value is Values {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Texts without the white space around them; an empty text of a field that can be cleared clears it. Secrets stay as they are. */
+/** Texts without the white space around them; an empty text of a field that can be cleared clears it. Secrets stay as they are, and so do line separators alone, for the check to refuse. */
 function tidied(properties: Record<string, FieldSchema>, body: Values): Values {
   return Object.fromEntries(
     Object.entries(body).map(([name, value]) => {
       const schema = ownSchema(properties, name)
       if (typeof value !== 'string' || schema?.writeOnly) return [name, value]
       const text = value.trim()
+      if (text === '' && /[\u2028\u2029]/.test(value)) return [name, value]
       return [name, text === '' && schema?.type?.includes('null') ? null : text]
     }),
   )
@@ -80,7 +82,8 @@ function converted(properties: Record<string, FieldSchema>, given: Values): Valu
   }
   for (const [name, value] of Object.entries(given)) {
     const type = ownSchema(properties, name)?.type
-    if (type === 'integer' && typeof value === 'string' && /^\d{1,15}$/.test(value))
+    // One text for each number: `01` is no second address of what `1` names.
+    if (type === 'integer' && typeof value === 'string' && /^(0|[1-9]\d{0,14})$/.test(value))
       values[name] = Number(value)
     else if (type === 'boolean' && (value === 'true' || value === 'false')) values[name] = value === 'true'
     else values[name] = value
@@ -112,6 +115,8 @@ function fieldChecker(schema: FieldSchema): (field: string, value: unknown) => F
   return (field, value) => {
     const tooMuch = excess(schema, value)
     if (tooMuch) return [{ field, message: tooMuch }]
+    if (typeof value === 'string' && !isWellFormed(value))
+      return [{ field, message: 'must be valid Unicode: it has half of a surrogate pair' }]
     if (item && Array.isArray(value)) {
       return value.flatMap((entry: unknown, index) => item(`${field}[${index}]`, entry))
     }

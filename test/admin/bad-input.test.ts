@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { aGroup, anAccount, api, wrongFields } from './api.js'
+import { aGroup, anAccount, api, tokenOf, wrongFields } from './api.js'
 
 t.test('every wrong field is named, once, in words a person understands', async (t) => {
   const operator = (await api(t)).as('operator')
@@ -98,6 +98,54 @@ t.test('control characters are refused everywhere, line breaks only outside desc
   t.equal((await operator.get('/accounts?search=a%0Ab')).status, 400)
 })
 
+t.test('a text has something to see, and is read as it was written', async (t) => {
+  const operator = (await api(t)).as('operator')
+  const group = await aGroup(operator)
+  const refused = [
+    '\u200b',
+    '\u202e',
+    '\u2028',
+    '\u3164',
+    '\u2800',
+    '\u0301',
+    ' \u200b\u00a0\ufeff ',
+    'evil\u202elive',
+    'a\u2066b',
+    'a\u2028b',
+  ]
+  for (const text of refused) {
+    const what = [...text].map((character) => character.codePointAt(0)?.toString(16)).join(' ')
+    t.same(wrongFields(await operator.post('/groups', { name: text })), ['name'], what)
+    const account = await operator.post(`/groups/${group}/accounts`, anAccount('1', { displayName: text }))
+    t.same(wrongFields(account), ['displayName'], what)
+  }
+  for (const description of ['\u200b', 'a\u202eb']) {
+    t.same(wrongFields(await operator.post('/groups', { name: 'x', description })), ['description'])
+  }
+  // Names of people: joiners and direction marks are part of some writings and of some emoji.
+  for (const name of ['نام\u200cها', 'שלום\u200f!', '👩\u200d🚒', 'क्\u200dष', 'e\u0301', '.'])
+    t.match(await operator.post('/groups', { name }), { status: 201, body: { name } }, name)
+})
+
+t.test('what is no Unicode is refused, not replaced', async (t) => {
+  const { as, send } = await api(t)
+  const operator = as('operator')
+  for (const half of ['\ud800', 'a\udfff', '\udc00\ud800']) {
+    t.same(wrongFields(await operator.post('/groups', { name: half })), ['name'], JSON.stringify(half))
+  }
+  const group = await aGroup(operator)
+  const account = anAccount('1', { password: '1234567\ud800' })
+  t.same(wrongFields(await operator.post(`/groups/${group}/accounts`, account)), ['password'])
+  for (const bytes of [[0xff], [0xc3], [0xed, 0xa0, 0x80], [0xc0, 0xaf]]) {
+    const payload = Buffer.concat([Buffer.from('{"name":"a'), Buffer.from(bytes), Buffer.from('"}')])
+    const headers = { authorization: `Bearer ${tokenOf('operator')}`, 'content-type': 'application/json' }
+    t.match(await send({ method: 'POST', url: '/api/v1/groups', payload, headers }), {
+      status: 400,
+      body: { code: 'invalid_json', detail: /UTF-8/ },
+    })
+  }
+})
+
 t.test('what looks like SQL, HTML or SIP is text like any other', async (t) => {
   const operator = (await api(t)).as('operator')
   const group = await aGroup(operator)
@@ -145,6 +193,7 @@ t.test('a body that is no JSON, of another type, too large, or no object', async
 
 t.test('ids that can not be the id of anything name nothing', async (t) => {
   const { as } = await api(t)
+  t.equal(await aGroup(as('operator')), 1, 'or 01 would be unknown anyway')
   const ids = [
     '0',
     '-1',
@@ -156,6 +205,7 @@ t.test('ids that can not be the id of anything name nothing', async (t) => {
     '%00',
     "1'--",
     '1e3',
+    '01',
     '٣',
   ]
   for (const id of ids) {
@@ -178,7 +228,7 @@ t.test('queries are checked as bodies are', async (t) => {
   const fields = async (query: string) => wrongFields(await as('auditor').get(`/accounts?${query}`))
   t.same(await fields('limit=0'), ['limit'])
   t.same(await fields('limit=501'), ['limit'])
-  for (const limit of ['', 'ten', '1.5', '1e2', '0x10', '-1', '99999999999999999999'])
+  for (const limit of ['', 'ten', '1.5', '010', '1e2', '0x10', '-1', '99999999999999999999'])
     t.same(await fields(`limit=${limit}`), ['limit'])
   t.same(await fields('limit=1&limit=2'), ['limit'])
   t.same(await fields('after=nonsense'), ['after'])

@@ -1,11 +1,13 @@
+import pino, { type Logger } from 'pino'
 import t, { type Test } from 'tap'
+import type { Environment } from '../../src/config.js'
 import { hashPassword } from '../../src/admin/passwords.js'
 import { api, type Answer, type Api, type Body } from './api.js'
 
 const PASSWORD = 'correct horse'
 
-async function withAdmin(t: Test): Promise<Api> {
-  const server = await api(t)
+async function withAdmin(t: Test, env: Environment = {}, log?: Logger): Promise<Api> {
+  const server = await api(t, { env, ...(log && { log }) })
   await server.store.admins.create({
     username: 'Ann',
     passwordHash: await hashPassword(PASSWORD),
@@ -26,7 +28,7 @@ const signIn = ({ send }: Api, payload: Body = {}, headers: Record<string, strin
 const cookieOf = ({ headers }: Answer) => String(headers['set-cookie']).split(';', 1)[0] ?? ''
 
 t.test('signing in gives a cookie that scripts and other sites can not use', async (t) => {
-  const server = await withAdmin(t)
+  const server = await withAdmin(t, { HTTP_TRUST_PROXY: '127.0.0.1' })
   const answer = await signIn(server)
   t.match(answer, { status: 201, body: { username: 'Ann', role: 'admin', csrfToken: /^[\w-]{43}$/ } })
   t.ok(Date.parse(answer.body['expiresAt'] as string) > Date.now() + 3600_000)
@@ -142,7 +144,7 @@ t.test('wrong name, wrong password and disabled can not be told apart', async (t
 })
 
 t.test('who guesses has to wait, and others have not', async (t) => {
-  const server = await withAdmin(t)
+  const server = await withAdmin(t, { HTTP_TRUST_PROXY: '127.0.0.0/8' })
   const from = (address: string) => ({ 'x-forwarded-for': address })
   for (let attempt = 1; attempt <= 5; attempt += 1) {
     t.equal((await signIn(server, { password: 'wrong' }, from('192.0.2.1'))).status, 401)
@@ -151,6 +153,19 @@ t.test('who guesses has to wait, and others have not', async (t) => {
   t.match(slowed, { status: 429, body: { code: 'too_many_attempts' } }, 'even with the right password')
   t.match(slowed.headers['retry-after'], /^[12]$/)
   t.equal((await signIn(server, {}, from('192.0.2.2'))).status, 201, 'the owner, from another address')
+})
+
+t.test('nobody gets rid of the wait, or into the log, under an address of his own making', async (t) => {
+  const lines: string[] = []
+  const log = pino({}, { write: (line: string) => void lines.push(line) })
+  const server = await withAdmin(t, {}, log)
+  const statuses: number[] = []
+  for (let attempt = 1; attempt <= 6; attempt += 1) {
+    const forged = { 'x-forwarded-for': `192.0.2.${attempt}`, 'x-forwarded-proto': 'https' }
+    statuses.push((await signIn(server, { password: 'wrong' }, forged)).status)
+  }
+  t.same(statuses, [401, 401, 401, 401, 401, 429])
+  t.match(JSON.parse(lines.at(-1) ?? '{}'), { from: '127.0.0.1', status: 429 })
 })
 
 t.test('a flood of sign-ins from one address over many names is stopped', async (t) => {

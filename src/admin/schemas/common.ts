@@ -2,18 +2,27 @@
 import { Type, type Static, type TSchema, type TUnsafe } from 'typebox'
 
 /** No control characters: a line break in a display name is an injection into a SIP header, a NUL an error of PostgreSQL. */
-const ONE_LINE = {
+const PLAIN = {
   pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$',
   'x-rule': 'must not have control characters',
 }
-/** Line breaks and tabs are part of a text of several lines. */
+/**
+ * Texts that people read (see text.ts): with something to see in them, and in the order in which they were written.
+ * Nor line breaks in what is one line; line breaks and tabs are part of a text of several lines.
+ */
+const LINE = {
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$',
+  format: 'visible',
+  'x-rule': 'must have a visible character, and no control characters',
+}
 const LINES = {
-  pattern: '^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$',
-  'x-rule': 'must not have control characters',
+  pattern: '^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\u202a-\\u202e\\u2066-\\u2069]*$',
+  format: 'visible',
+  'x-rule': 'must have a visible character, and no control characters but line breaks',
 }
 
 export const line = (maxLength: number, description: string) =>
-  Type.String({ ...ONE_LINE, minLength: 1, maxLength, description })
+  Type.String({ ...LINE, minLength: 1, maxLength, description })
 export const lines = (maxLength: number, description: string) =>
   Type.String({ ...LINES, maxLength, description })
 
@@ -28,7 +37,7 @@ export const email = (description: string) =>
 /** A password that is being set. Compared as typed: no trimming. */
 export const newPassword = (description: string) =>
   Type.String({
-    ...ONE_LINE,
+    ...PLAIN,
     minLength: 8,
     maxLength: 128,
     format: 'password',
@@ -59,11 +68,11 @@ export const PageQuery = Type.Object(
   {
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 50 })),
     after: Type.Optional(
-      Type.String({ ...ONE_LINE, maxLength: 500, description: 'The `next` of the page before' }),
+      Type.String({ ...PLAIN, maxLength: 500, description: 'The `next` of the page before' }),
     ),
     search: Type.Optional(
       Type.String({
-        ...ONE_LINE,
+        ...PLAIN,
         maxLength: 100,
         description: 'Only what contains this text, in any of its names and numbers',
       }),
