@@ -4,22 +4,21 @@ import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import type { Config } from '../config.js'
 import type { Store } from '../store/types.js'
-import { createAuthenticator, type Authentication, type Authenticator } from './authenticate.js'
+import { createAuthenticator, type Authentication } from './authenticate.js'
+import { authenticate } from './authenticate-step.js'
 import * as checks from './checks.js'
 import { connectByProxy } from './calls/proxy.js'
 import { createContext, type Context, type Step, type Verdict } from './context.js'
 import { connectEdge, type Edge, type EdgeAddress, type EdgeRequest } from './edge.js'
-import { hostPort, parseNameAddr } from './header-values.js'
 import { identityHeaders } from './identity.js'
 import { createLocalNames } from './local-names.js'
 import { refuseNetwork } from './networks.js'
 import { createNonces } from './nonce.js'
 import { createNonceCounts } from './nonce-counts.js'
-import { createSteadyRefusals, type SteadyRefusals } from './steady-refusals.js'
-import { readRegister } from './register-request.js'
-import { createRegistrar, type Registrar } from './registrar.js'
+import { createSteadyRefusals } from './steady-refusals.js'
+import { registerPhone } from './register-phone.js'
+import { createRegistrar } from './registrar.js'
 import { asksForSecurity, dialledNumber, refuseDowngrade, refuseWeakCaller, route } from './routing.js'
-import { parseSipUri, unescape } from './sip-uri.js'
 import { count, createStats, type SipStats } from './stats.js'
 
 export interface SipAppOptions {
@@ -229,88 +228,6 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
     },
 
     stats,
-  }
-}
-
-/** 401 by the registrar, 407 by the proxy (RFC 3261 §22.2, §22.3). */
-function authenticate(
-  authenticator: Authenticator,
-  refusals: SteadyRefusals<Authentication>,
-  stats: SipStats,
-): Step {
-  return async (context) => {
-    const { request } = context
-    const registering = request.method === 'REGISTER'
-    const result = await refusals.hold(
-      () =>
-        authenticator.authenticate({
-          method: request.method,
-          uri: request.uri,
-          credentials: request.header(registering ? 'authorization' : 'proxy-authorization'),
-          userAgent: request.header('user-agent'),
-        }),
-      ({ verdict }) => verdict === 'refused',
-    )
-    switch (result.verdict) {
-      case 'ok':
-        context.account = result.account
-        if (result.nextNonce !== undefined) context.nextNonce = result.nextNonce
-        return 'continue'
-      case 'challenge': {
-        stats.challenges++
-        const name = registering ? 'WWW-Authenticate' : 'Proxy-Authenticate'
-        return { status: registering ? 401 : 407, headers: { [name]: result.challenges } }
-      }
-      case 'malformed':
-        return { status: 400, reason: result.reason }
-      case 'refused':
-        stats.authFailures++
-        context.log.info({ username: result.username, why: result.why }, 'authentication failed')
-        return result.reason === undefined ? { status: 403 } : { status: 403, reason: result.reason }
-    }
-  }
-}
-
-function registerPhone(
-  registrar: Registrar,
-  names: { isLocal(host: string, port: number | null): boolean },
-  node: string,
-  stats: SipStats,
-): Step {
-  return async (context) => {
-    const { request, account } = context
-    if (request.method !== 'REGISTER') return 'continue'
-    if (!account) throw new Error('nobody was authenticated')
-    // §10.3 step 4: the address of record may be the account's username or its number.
-    const to = parseSipUri(parseNameAddr(request.header('to') ?? '')?.uri ?? '')
-    const user = unescape(to?.user ?? '')
-    if (
-      !to ||
-      !names.isLocal(to.host, to.port) ||
-      (user !== account.username && user !== account.virtualNumber)
-    ) {
-      context.log.info(
-        { username: account.username, to: request.header('to') },
-        'registration of another address',
-      )
-      return { status: 403, reason: 'Not Your Address' }
-    }
-    const { address, port, transport } = request.source
-    const read = readRegister(request, { source: hostPort(address, port), transport, node })
-    if ('reply' in read) return read.reply
-
-    const { reply, added, refreshed, removed } = await registrar.register(account.id, read.request)
-    const facts = { username: account.username, number: account.virtualNumber, added, refreshed, removed }
-    stats.registrations.added += added
-    stats.registrations.refreshed += refreshed
-    stats.registrations.removed += removed
-    if (reply.status !== 200) stats.registrations.refused++
-    if (added > 0) context.log.info(facts, 'registered')
-    else if (removed > 0) context.log.info(facts, 'unregistered')
-    else context.debug({ ...facts, status: reply.status }, 'registration')
-    if (reply.status !== 200 || context.nextNonce === undefined) return reply
-    const headers = { ...reply.headers, 'Authentication-Info': `nextnonce="${context.nextNonce}"` }
-    return { ...reply, headers }
   }
 }
 

@@ -5,6 +5,8 @@ import { hostName } from './sip-uri.js'
 export interface LocalNames {
   /** `host` in lower case, IPv6 without brackets; `port` null if the URI names none. */
   isLocal(host: string, port: number | null): boolean
+  /** Whether one of the listeners is reached there; a domain alone is no listener. */
+  isListener(host: string, port: number): boolean
 }
 
 export function createLocalNames(options: {
@@ -18,12 +20,17 @@ export function createLocalNames(options: {
   const domains = new Set(options.domains.map(hostName))
   return {
     isLocal(host, port) {
-      if (domains.has(host) || options.isLocalHost(host, port ?? undefined)) return true
-      return options
-        .edges()
-        .some(({ addresses }) =>
-          addresses.some((own) => own.host === host && (port === null || own.port === port)),
-        )
+      return domains.has(host) || isReached(host, port)
     },
+    isListener: isReached,
+  }
+
+  function isReached(host: string, port: number | null): boolean {
+    if (options.isLocalHost(host, port ?? undefined)) return true
+    return options
+      .edges()
+      .some(({ addresses }) =>
+        addresses.some((own) => own.host === host && (port === null || own.port === port)),
+      )
   }
 }

@@ -176,6 +176,34 @@ t.test(
   },
 )
 
+t.test('a contact that is this server is refused: calls to it would come back', async (t) => {
+  const { ask, app, store } = await setUp(t)
+  let refused = 0
+  for (const [contact, source, status] of [
+    ['<sip:112@127.0.0.1:5060>', '127.0.0.1', 403],
+    ['<sip:112@127.0.0.1>', '127.0.0.1', 403],
+    ['<sip:1001@127.0.0.1:5070>, <sip:112@192.0.2.1:5060;transport=tcp>', '127.0.0.1', 403],
+    ['<sip:112@127.0.0.1:5060>', '192.0.2.1', 403],
+    ['<sip:112@127.0.0.1:5061>', '127.0.0.1', 200],
+    ['<sips:112@127.0.0.1>', '127.0.0.1', 200],
+    ['<sip:112@127.0.0.1;transport=ws>', '127.0.0.1', 200],
+    ['<sip:112@example.org:5060>', '127.0.0.1', 200],
+    ['<sip:112@127.0.0.1:5060>;expires=0', '127.0.0.1', 200],
+    ['<sip:112@127.0.0.1:5060>', '192.0.2.7', 200],
+  ] as const) {
+    const from = { protocol: 'udp', address: source, port: 40000 }
+    const answer = await ask({ ...register(), contact, callId: contact + source }, {}, from)
+    t.equal(answer.status, status, `${contact} from ${source}`)
+    if (status === 200) continue
+    t.equal(app.stats.registrations.refused, ++refused)
+    t.equal(answer.startLine, 'SIP/2.0 403 Contact Is This Server')
+    t.equal(store.bindings.get(1), undefined)
+  }
+  const path = register({ Path: '<sip:127.0.0.1;lr>', Supported: 'path' })
+  const local = { protocol: 'udp', address: '127.0.0.1', port: 40000 }
+  t.equal((await ask({ ...path, callId: 'path' }, {}, local)).status, 403, 'nor may its Path lead to us')
+})
+
 t.test('nobody relays: foreign domains are refused before anything else is asked', async (t) => {
   const { send } = await setUp(t)
   t.equal((await send({ ...invite, uri: 'sip:112@foreign.example' })).status, 403)

@@ -135,3 +135,15 @@ t.test('an app that loses its connection again and again does not lock itself ou
     t.equal((await store.directory.bindings(ann.id)).length, left)
   }
 })
+
+t.test('a phone that gives the address of the server as its own is told so', async (t) => {
+  const { person, phone, edge, store } = await startNetwork(t)
+  const ann = await person('111')
+  for (const transport of ['udp', 'tcp'] as const) {
+    const contact = `<sip:111@127.0.0.1:${edge.port(transport)}>`
+    const own = await phone(transport)
+    await sendAuthenticated(own, ann, registerOptions(ann, { contact }))
+    t.equal((await own.expect(403)).reason, 'Contact Is This Server')
+  }
+  t.equal(await store.registrations.count(), 0)
+})
