@@ -10,6 +10,7 @@ import * as checks from './checks.js'
 import { connectByProxy } from './calls/proxy.js'
 import { createContext, type Context, type Step, type Verdict } from './context.js'
 import { connectEdge, type Edge, type EdgeAddress, type EdgeRequest } from './edge.js'
+import { createGuesses } from './guesses.js'
 import { identityHeaders } from './identity.js'
 import { createLocalNames } from './local-names.js'
 import { refuseNetwork } from './networks.js'
@@ -70,6 +71,7 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
       random,
     }),
     counts: createNonceCounts(),
+    guesses: createGuesses({ now }),
     realm: sip.realm,
     algorithms: sip.authAlgorithms,
     nonceLifetimeSeconds: sip.nonceLifetime,
@@ -95,7 +97,7 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
     checks.withinDialog,
     checks.localDomain(names),
     checks.extensions,
-    authenticate(authenticator, createSteadyRefusals<Authentication>(), stats),
+    authenticate({ authenticator, refusals: createSteadyRefusals<Authentication>(), stats, now }),
     permittedNetwork,
     registerPhone(registrar, names, options.node ?? hostname(), stats),
     routeByNumber,

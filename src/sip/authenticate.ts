@@ -9,6 +9,7 @@ import {
   sameResponse,
   type DigestCredentials,
 } from './digest.js'
+import type { Guesses } from './guesses.js'
 import { algorithmsFor } from './legacy-phones.js'
 import type { Nonces } from './nonce.js'
 import type { NonceCounts } from './nonce-counts.js'
@@ -21,6 +22,8 @@ export interface AuthenticationRequest {
   /** Authorization or Proxy-Authorization, all of them in one text. */
   credentials: string | undefined
   userAgent?: string | undefined
+  /** IP address that it came from. */
+  address: string
 }
 
 export type Authentication =
@@ -33,8 +36,8 @@ export type Authentication =
   /** Values of the WWW-Authenticate or Proxy-Authenticate headers. */
   | { verdict: 'challenge'; challenges: string[] }
   | { verdict: 'malformed'; reason: string }
-  /** Unknown user, wrong password, or an account that was disabled: `why` is for the log alone. */
-  | { verdict: 'refused'; why: string; username: string; reason?: string }
+  /** Unknown user, wrong password, too many of these, or an account that was disabled: `why` is for the log alone. */
+  | { verdict: 'refused'; why: string; username: string; reason?: string; guessing?: 'begun' | 'goes on' }
 
 export interface Authenticator {
   authenticate(request: AuthenticationRequest): Promise<Authentication>
@@ -44,17 +47,18 @@ export function createAuthenticator(options: {
   directory: Pick<SipDirectory, 'credential'>
   nonces: Nonces
   counts: NonceCounts
+  guesses: Guesses
   realm: string
   algorithms: readonly DigestAlgorithm[]
   nonceLifetimeSeconds: number
   isLocal: (host: string, port: number | null) => boolean
 }): Authenticator {
-  const { directory, nonces, counts, realm, algorithms, isLocal } = options
+  const { directory, nonces, counts, guesses, realm, algorithms, isLocal } = options
   /** Unknown users are checked against these, so that they take as long as known ones. */
   const nobody = { ha1Md5: hash('MD5', realm), ha1Sha256: hash('SHA-256', realm) }
 
   return {
-    async authenticate({ method, uri, credentials, userAgent }) {
+    async authenticate({ method, uri, credentials, userAgent, address }) {
       const challenge = (stale: boolean): Authentication => ({
         verdict: 'challenge',
         challenges: challenges(realm, nonces.issue(), algorithmsFor(userAgent, algorithms), stale),
@@ -73,13 +77,25 @@ export function createAuthenticator(options: {
       if (typeof nonce === 'string') return challenge(nonce === 'stale')
 
       const { username } = ours
+      const closed: Authentication = {
+        verdict: 'refused',
+        username,
+        why: 'too many wrong answers',
+        guessing: 'goes on',
+      }
+      if (guesses.isClosed(address, username)) return closed
       const credential = await directory.credential(username)
+      // Many may have been looked up at the same time, and all but some of them have guessed enough by now.
+      if (guesses.isClosed(address, username)) return closed
       const hashes = credential ?? nobody
       const ha1 = ours.algorithm === 'MD5' ? hashes.ha1Md5 : hashes.ha1Sha256
       const right = sameResponse(digestResponse(ours.algorithm, ha1, method, ours), ours.response)
       // The nonce was ours and fresh, so this is no misunderstanding: another challenge would be asked for ever.
-      if (!credential || !right)
-        return { verdict: 'refused', username, why: credential ? 'wrong password' : 'unknown user' }
+      if (!credential || !right) {
+        const why = credential ? 'wrong password' : 'unknown user'
+        const refused = { verdict: 'refused', username, why } as const
+        return guesses.wrong(address, username) ? { ...refused, guessing: 'begun' } : refused
+      }
       if (!isFirstUse(ours, nonce.serial)) return challenge(true)
       if (!credential.account.enabled)
         return { verdict: 'refused', username, why: 'account disabled', reason: 'Account Disabled' }

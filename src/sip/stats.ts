@@ -7,7 +7,10 @@ export interface SipStats {
   requests: Record<string, number>
   registrations: { added: number; refreshed: number; removed: number; refused: number }
   challenges: number
+  /** Requests refused for their credentials. */
   authFailures: number
+  /** Those among them that were not looked at, after too many wrong answers. */
+  authBlocked: number
   calls: Record<CallOutcome, number>
   /** Silently dropped, by reason. */
   drops: Record<string, number>
@@ -24,6 +27,7 @@ export function createStats(registrarQueue: () => number): SipStats {
     registrations: { added: 0, refreshed: 0, removed: 0, refused: 0 },
     challenges: 0,
     authFailures: 0,
+    authBlocked: 0,
     calls: { answered: 0, cancelled: 0, no_answer: 0, busy: 0, failed: 0 },
     drops: {},
     errors: 0,

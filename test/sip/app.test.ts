@@ -139,6 +139,33 @@ t.test('unknown user and wrong password get the very same answer, and no second 
   }
 })
 
+t.test(
+  'guessing passwords ends after ten, for that address and username alone, and fills no log',
+  async (t) => {
+    const { ask, authenticated, send, said, app } = await setUp(t)
+    for (const username of ['1001', '9999']) {
+      const ready = await authenticated(register(), { username, password: 'no' })
+      const answers = await Promise.all(Array.from({ length: 30 }, () => send(ready)))
+      t.ok(answers.every(({ startLine }) => startLine === 'SIP/2.0 403 Forbidden'))
+    }
+    t.match(app.stats, { authFailures: 60, authBlocked: 40 })
+    t.match(said('authentication failed'), [
+      { username: '1001', count: 1 },
+      { username: '9999', count: 1 },
+    ])
+    const warned = said('too many wrong answers: this address is not let in with this username for a minute')
+    t.match(warned, [{ username: '1001', address: '192.0.2.7', level: 40 }, { username: '9999' }])
+    t.equal(warned.length + said('authentication failed').length, 4)
+
+    t.equal((await ask(register())).startLine, 'SIP/2.0 403 Forbidden', 'the right password as well')
+    t.equal((await ask({ ...invite, uri: 'sip:999@example.org' })).status, 403, 'whatever the method')
+    const elsewhere = { protocol: 'udp', address: '192.0.2.8', port: 5062 }
+    t.equal((await ask({ ...register(), callId: 'elsewhere' }, {}, elsewhere)).status, 200)
+    const neighbour = { username: '1002', password: 'secret-2' }
+    t.equal((await ask({ ...register(), to: 'sip:1002@example.org', callId: 'n' }, neighbour)).status, 200)
+  },
+)
+
 t.test('unknown user and wrong password take the same time, however slow the look-up is', async (t) => {
   const { authenticated, send, store } = await setUp(t)
   const { directory } = store

@@ -3,6 +3,7 @@ import t from 'tap'
 import type { DigestAlgorithm } from '../../src/config.js'
 import { createAuthenticator, namesTarget, type Authentication } from '../../src/sip/authenticate.js'
 import { digestResponse, hash } from '../../src/sip/digest.js'
+import { createGuesses } from '../../src/sip/guesses.js'
 import { createNonces } from '../../src/sip/nonce.js'
 import { createNonceCounts } from '../../src/sip/nonce-counts.js'
 import { account, FakeStore, REALM } from './fake-store.js'
@@ -23,13 +24,14 @@ function setUp(algorithms: DigestAlgorithm[] = ['SHA-256', 'MD5']) {
     directory: store.directory,
     nonces,
     counts: createNonceCounts(),
+    guesses: createGuesses({ now: () => clock.now, limit: 3 }),
     realm: REALM,
     algorithms,
     nonceLifetimeSeconds: 100,
     isLocal: (host) => host === 'example.org' || host === '127.0.0.1',
   })
-  const ask = (credentials?: string, uri = URI) =>
-    authenticator.authenticate({ method: 'REGISTER', uri, credentials })
+  const ask = (credentials?: string, uri = URI, address = '192.0.2.7') =>
+    authenticator.authenticate({ method: 'REGISTER', uri, credentials, address })
   return { ask, clock, store, nonce: async () => nonceOf(await ask()) }
 }
 
@@ -148,6 +150,40 @@ t.test('a wrong answer does not use up the count of a right one', async (t) => {
   const fresh = await nonce()
   t.match(await ask(answer({ nonce: fresh, password: 'no' })), { verdict: 'refused' })
   t.match(await ask(answer({ nonce: fresh })), { verdict: 'ok' })
+})
+
+t.test('too many wrong answers shut that address out for that username, known or not', async (t) => {
+  const { ask, nonce, clock, store } = setUp()
+  const fresh = await nonce()
+  for (const username of ['1001', '9999']) {
+    const right = answer({ nonce: fresh, username })
+    const wrong = answer({ nonce: fresh, username, password: 'no' })
+    t.notMatch(await ask(wrong), { guessing: /./ })
+    t.notMatch(await ask(wrong), { guessing: /./ })
+    t.match(await ask(wrong), { verdict: 'refused', guessing: 'begun' })
+    store.away = true
+    for (const credentials of [wrong, right]) {
+      const refused = await ask(credentials)
+      t.match(refused, { verdict: 'refused', guessing: 'goes on' }, 'without a look')
+      t.notMatch(refused, { reason: /./ }, 'and no other answer than before')
+    }
+    store.away = false
+  }
+  t.match(await ask(answer({ nonce: fresh }), URI, '192.0.2.8'), { verdict: 'ok' }, 'elsewhere')
+  clock.now += 60_000
+  t.match(await ask(answer({ nonce: fresh, nc: '00000002' })), { verdict: 'ok' }, 'a minute later')
+})
+
+t.test('guesses that come all at once are no way around the limit', async (t) => {
+  const { ask, nonce } = setUp()
+  const fresh = await nonce()
+  const guesses = Array.from({ length: 20 }, (_, i) => ask(answer({ nonce: fresh, password: `no ${i}` })))
+  const right = ask(answer({ nonce: fresh }))
+  t.equal(
+    (await Promise.all(guesses)).filter((one) => 'why' in one && one.why === 'wrong password').length,
+    3,
+  )
+  t.match(await right, { verdict: 'refused' })
 })
 
 t.test('that an account is disabled is told only to who knows its password', async (t) => {
