@@ -1,7 +1,7 @@
 /** What a REGISTER asks for, read from its headers and checked. Pure. */
 import type { SipTransport } from '../store/types.js'
 import { hasControlCharacter, parseNameAddr, tokens } from './header-values.js'
-import { parseSipUri, type SipUri } from './sip-uri.js'
+import { MAX_URI_LENGTH, parseSipUri, type SipUri } from './sip-uri.js'
 import type { Reply } from './reply.js'
 
 export interface RegisterRequest {
@@ -103,6 +103,8 @@ function readContacts(values: string[], expires: number | undefined): RegisterRe
 
 function readContact(value: string, headerExpires: number | undefined): RequestedContact | Reply {
   const address = parseNameAddr(value)
+  if (address && address.uri.length > MAX_URI_LENGTH)
+    return badReply(`Bad Contact: Longer Than ${MAX_URI_LENGTH} Characters`)
   const uri = address && parseSipUri(address.uri)
   if (!uri) return badReply('Bad Contact: Only SIP and SIPS URIs Can Be Registered')
   const q = readQ(address.params.get('q'))

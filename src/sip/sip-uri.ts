@@ -15,7 +15,7 @@ export interface SipUri {
 }
 
 /** Longer ones serve no phone, and would not fit into a database index. */
-const MAX_LENGTH = 1024
+export const MAX_URI_LENGTH = 1024
 /** Characters that no URI may hold unescaped; `|` would end a field of the control protocol. */
 const ILLEGAL = /[^\x21-\x7e]|[|<>"\\^`{}]/
 const SIP_URI =
@@ -23,7 +23,7 @@ const SIP_URI =
 
 /** Undefined for anything that is not a SIP or SIPS URI. */
 export function parseSipUri(text: string): SipUri | undefined {
-  if (text.length > MAX_LENGTH || ILLEGAL.test(text)) return undefined
+  if (text.length > MAX_URI_LENGTH || ILLEGAL.test(text)) return undefined
   const match = SIP_URI.exec(text)
   if (!match) return undefined
   const [, scheme = '', user, password, host = '', port, params = '', headers] = match

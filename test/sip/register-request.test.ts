@@ -122,3 +122,11 @@ t.test('nothing that is taken holds a character that would spoil a transaction f
     }),
   )
 })
+
+t.test('a contact that is longer than the database takes is told so; the longest is taken', async (t) => {
+  const contact = (length: number) => `<sip:a@h;x=${'y'.repeat(length - 'sip:a@h;x='.length)}>`
+  t.strictSame(read({ contact: contact(1025) }), {
+    reply: { status: 400, reason: 'Bad Contact: Longer Than 1024 Characters' },
+  })
+  t.equal(registerRequest({ contact: contact(1024) }).contacts.length, 1)
+})

@@ -254,3 +254,21 @@ t.test('who asks for privacy is anonymous to the callee', async (t) => {
   callee.reply(invite, 603)
   await caller.expect(603)
 })
+
+t.test('a number is reached by every name of the domain, and not in the context of another', async (t) => {
+  const { person, registered } = await startNetwork(t)
+  const [ann, bob] = [await person('111'), await person('222')]
+  const [caller, callee] = [await registered(ann), await registered(bob)]
+  for (const uri of [`sip:222@${DOMAIN}.`, `tel:222;phone-context=${DOMAIN}.`, 'tel:2-2-2']) {
+    await sendAuthenticated(caller, ann, toNumber(ann, '222', { uri }))
+    callee.reply(await callee.expect('INVITE'), 486)
+    await caller.expect(486)
+  }
+  for (const [uri, status] of [
+    ['tel:222;phone-context=evil.example', 404],
+    [`sips:222@${DOMAIN}`, 480],
+  ] as const) {
+    await sendAuthenticated(caller, ann, toNumber(ann, '222', { uri }))
+    await caller.expect(status)
+  }
+})
