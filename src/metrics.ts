@@ -50,6 +50,12 @@ export function createMetrics({ sip, engine, bindings }: MetricSources): Registr
   )
   add('privateline_challenges_total', 'Digest challenges sent', [], (gauge) => gauge.set(sip.challenges))
   add('privateline_auth_failures_total', 'Failed authentications', [], (gauge) => gauge.set(sip.authFailures))
+  add(
+    'privateline_auth_blocked_total',
+    'Requests refused unseen after too many wrong passwords',
+    [],
+    (gauge) => gauge.set(sip.authBlocked),
+  )
   add('privateline_sip_errors_total', 'Requests answered 500 or 503 for a fault of ours', [], (gauge) =>
     gauge.set(sip.errors),
   )
