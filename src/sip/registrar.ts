@@ -28,6 +28,8 @@ interface Waiting {
 /** Some seconds of work. What waits longer is sent again by the phone anyway. */
 const MAX_QUEUED = 10_000
 const SWEEP_MS = 30_000
+/** As many as this at once are a load. */
+const BUSY_BATCH = 4
 /** How long a batch collects under load, ms. */
 const COLLECT_MS = 2
 
@@ -57,7 +59,7 @@ export function createRegistrar(options: {
     await (busy
       ? new Promise((resolve) => setTimeout(resolve, COLLECT_MS))
       : new Promise((resolve) => setImmediate(resolve)))
-    busy = queue.length > 1
+    busy = queue.length >= BUSY_BATCH
     while (queue.length > 0) await applyTogether(queue.splice(0, options.batch))
     working = undefined
   }
