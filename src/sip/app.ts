@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import type { Config } from '../config.js'
+import { isDatabaseAway } from '../store/database-away.js'
 import type { Store } from '../store/types.js'
 import { createAuthenticator, type Authentication } from './authenticate.js'
 import { authenticate } from './authenticate-step.js'
@@ -174,7 +175,7 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
       }
     } catch (error) {
       stats.errors++
-      const status = (await databaseAnswers()) ? 500 : 503
+      const status = isDatabaseAway(error) || !(await databaseAnswers()) ? 503 : 500
       context.log.error({ err: error, status }, 'request failed')
       // An edge that refused to proxy may still want an answer; if it does not, this does no harm.
       request.reply(status, undefined, RETRY_AFTER)

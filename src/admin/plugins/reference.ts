@@ -35,7 +35,6 @@ async function loadPages(): Promise<FastifyInstance> {
       withDefaultFonts: false,
       telemetry: false,
       agent: { disabled: true },
-      mcp: { disabled: true },
       hideClientButton: true,
       showDeveloperTools: 'never',
     },
