@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 
 /** Writes closer together than this are joined, ms. */
-const BUSY_MS = 1
+const BUSY_MS = 0.3
 
 /**
  * From now on texts written to the socket go out together: those of one turn of the event loop, under load those of a

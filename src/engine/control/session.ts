@@ -24,7 +24,7 @@ export interface SessionOptions {
 }
 
 /** Writes closer together than this are joined, ms. */
-const busyMs = 1
+const busyMs = 0.3
 
 /**
  * drachtio-srf asks for v0.8.2 or newer before it sends pings. The suffix tells an application that it may use what
