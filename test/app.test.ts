@@ -56,16 +56,14 @@ function refuses(t: Tap, ended: Ended, setting: RegExp): void {
 type Tap = Pick<typeof t, 'not' | 'equal' | 'match' | 'notMatch'>
 
 t.test('refusals to start name the setting', async (t) => {
+  // One database for all: each of these gets as far as that.
+  const DATA_DIR = await emptyFolder(t)
   t.test('a taken UDP port', async (t) => {
     const socket = createSocket('udp4').bind(0, '127.0.0.1')
     await once(socket, 'listening')
     t.teardown(() => void socket.close())
     const taken = `127.0.0.1:${socket.address().port}`
-    refuses(
-      t,
-      await run({ DATA_DIR: await emptyFolder(t), SIP_UDP: taken }),
-      new RegExp(`SIP_UDP.*${taken}.*taken`),
-    )
+    refuses(t, await run({ DATA_DIR, SIP_UDP: taken }), new RegExp(`SIP_UDP.*${taken}.*taken`))
   })
 
   t.test('a taken HTTP port', async (t) => {
@@ -73,17 +71,12 @@ t.test('refusals to start name the setting', async (t) => {
     await once(server, 'listening')
     t.teardown(() => void server.close())
     const taken = `127.0.0.1:${(server.address() as AddressInfo).port}`
-    refuses(
-      t,
-      await run({ DATA_DIR: await emptyFolder(t), HTTP_LISTEN: taken }),
-      new RegExp(`HTTP_LISTEN.*${taken}`),
-    )
+    refuses(t, await run({ DATA_DIR, HTTP_LISTEN: taken }), new RegExp(`HTTP_LISTEN.*${taken}`))
   })
 
   t.test('a certificate that is not there, one that is none, and one that is broken', async (t) => {
-    const folder = await emptyFolder(t)
-    const file = path.join(folder, 'cert.pem')
-    const tls = { DATA_DIR: folder, SIP_TLS: '127.0.0.1:0', TLS_CERT: file, TLS_KEY: file }
+    const file = path.join(DATA_DIR, 'cert.pem')
+    const tls = { DATA_DIR, SIP_TLS: '127.0.0.1:0', TLS_CERT: file, TLS_KEY: file }
     refuses(t, await run(tls), /TLS_CERT.*no such file/)
     await writeFile(file, 'not a certificate')
     refuses(t, await run(tls), /TLS_CERT.*PEM/)
@@ -97,11 +90,7 @@ t.test('refusals to start name the setting', async (t) => {
   })
 
   t.test('a database that is not there', async (t) => {
-    refuses(
-      t,
-      await run({ DATA_DIR: await emptyFolder(t), DATABASE_URL: 'postgres://127.0.0.1:1/x' }),
-      /DATABASE_URL/,
-    )
+    refuses(t, await run({ DATA_DIR, DATABASE_URL: 'postgres://127.0.0.1:1/x' }), /DATABASE_URL/)
   })
 })
 
