@@ -78,9 +78,12 @@ export async function clearTheWay(
         { pid: running.pid },
         'the embedded database was left running by a process that ended; stopping it',
       )
-      const stop = (mode: string) =>
-        runAs(runtime.identity, runtime.binaries.pgCtl, ['stop', '-D', cluster, '-m', mode, '-t', '30', '-w'])
-      await stop('fast').catch(() => stop('immediate'))
+      const stop = (mode: string, seconds: number) =>
+        runAs(runtime.identity, runtime.binaries.pgCtl, [
+          ...['stop', '-D', cluster, '-m', mode, '-t', String(seconds), '-w'],
+        ])
+      // A fast shutdown that meets a start or a recovery can hang for good; an immediate one loses nothing committed.
+      await stop('fast', 5).catch(() => stop('immediate', 30))
       await owner.end().catch(() => {})
       return
     } catch (error) {
