@@ -7,20 +7,10 @@
  * RFC 5626 §5.2 does, and the identity that the caller was given.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Peer } from '../transport/peer.js'
 import type { TransportName } from '../transport/transport.js'
 
-/** Where a peer was seen, to reach it again. */
-export interface FlowAddress {
-  transport: TransportName
-  address: string
-  port: number
-}
-
-/** Somebody at the other end of a flow. */
-export interface Peer extends FlowAddress {
-  /** Port at which that address takes connections, for when the stream connection is gone; absent: unknown. */
-  listens?: number
-}
+export type { FlowAddress, Peer } from '../transport/peer.js'
 
 export interface DialogState {
   caller: Peer

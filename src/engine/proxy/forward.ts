@@ -1,10 +1,9 @@
 /** Making the request that goes on, and the response that goes back: RFC 3261 §16.6 and §16.7. */
 import { createHash } from 'node:crypto'
-import { formatHostPort } from '../message/host.js'
 import { headerParam } from '../message/name-addr.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import { magicCookie, parseVia } from '../message/via.js'
-import type { Flow, TransportLayer } from '../transport/transport.js'
+import type { TransportLayer } from '../transport/transport.js'
 
 /**
  * Headers that the application wants on the forwarded request: name (any case) and value. An empty value takes the
@@ -128,13 +127,6 @@ export function isLoop(request: SipRequest, transport: TransportLayer): boolean 
     if (via.branch.startsWith(`${magicCookie}${hash}.`)) return true
   }
   return false
-}
-
-/** §16.6 step 8: our Via on top; `rport` so that the response finds back through a NAT (RFC 3581 §3). */
-export function pushVia(request: SipRequest, flow: Flow, transport: TransportLayer, branch: string): void {
-  const { host, port } = transport.localAddress(flow)
-  const name = flow.transport.toUpperCase()
-  request.prepend('via', `SIP/2.0/${name} ${formatHostPort(host, port)};branch=${branch};rport`)
 }
 
 export function branchParameter(hash: string, unique: string): string {

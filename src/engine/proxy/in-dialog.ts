@@ -2,10 +2,12 @@
  * Requests inside dialogs that went through us: forwarded by their Route and our token alone, with no application
  * and no stored state, so that calls outlive both (RFC 3261 §16.4-§16.6, §16.11 for ACK).
  */
+import { pushVia } from '../client/own-via.js'
 import type { SipRequest } from '../message/sip-message.js'
 import { parseUri } from '../message/uri.js'
 import type { Incoming } from '../transaction/incoming.js'
 import { defaultPort } from '../transport/default-ports.js'
+import { flowTo } from '../transport/peer.js'
 import type { Flow } from '../transport/transport.js'
 import type { ProxyEnvironment } from './client.js'
 import type { VerifiedDialog } from './dialog-token.js'
@@ -14,11 +16,9 @@ import {
   branchParameter,
   decrementMaxForwards,
   loopHash,
-  pushVia,
   untrusted,
   type HeaderEdits,
 } from './forward.js'
-import { flowTo } from './next-hop.js'
 import { applyRemainingRoute } from './record-route.js'
 import { Search } from './search.js'
 import type { Target } from './target.js'

@@ -2,9 +2,9 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { parseUri, uriParam } from '../message/uri.js'
-import type { FlowAddress, Peer } from './dialog-token.js'
+import type { FlowAddress } from '../transport/peer.js'
 import { defaultPort } from '../transport/default-ports.js'
-import type { Flow, Listener, TransportLayer, TransportName } from '../transport/transport.js'
+import type { TransportName } from '../transport/transport.js'
 
 /** Injected in tests; rejects if the name does not exist. */
 export type ResolveHost = (host: string) => Promise<string>
@@ -46,14 +46,4 @@ function transportOf(scheme: string, param: string | undefined): TransportName |
   if (transport === 'udp' || transport === 'tcp' || transport === 'tls') return transport
   if (transport === 'ws' || transport === 'wss') return transport
   return undefined
-}
-
-/**
- * The flow to a peer: the one it was seen at, or a new TCP connection to where it takes them. Over TLS and WebSocket a
- * phone is no server: it is reached over its own connection only.
- */
-export function flowTo(peer: Peer, transport: TransportLayer, preferred: Listener): Flow | undefined {
-  const live = transport.findFlow(peer.transport, peer.address, peer.port, preferred)
-  if (live || peer.transport !== 'tcp' || peer.listens === undefined) return live
-  return transport.openFlow('tcp', peer.address, peer.listens, { preferred })
 }

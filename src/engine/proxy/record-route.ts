@@ -4,8 +4,9 @@ import { formatHostPort } from '../message/host.js'
 import { parseNameAddr } from '../message/name-addr.js'
 import { parseUri, uriParam } from '../message/uri.js'
 import { defaultPort } from '../transport/default-ports.js'
+import type { Peer } from '../transport/peer.js'
 import type { Flow, TransportLayer, TransportName } from '../transport/transport.js'
-import type { Peer, DialogTokens, VerifiedDialog } from './dialog-token.js'
+import type { DialogTokens, VerifiedDialog } from './dialog-token.js'
 import { withoutTag } from './forward.js'
 
 /** Name of the URI parameter that carries the dialog token. */

@@ -6,11 +6,11 @@ import { parseNameAddr } from '../message/name-addr.js'
 import { responseTo } from '../message/response.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import type { Timer } from '../transaction/timers.js'
+import type { FlowAddress } from '../transport/peer.js'
 import type { Flow } from '../transport/transport.js'
 import { bestResponse, type FinalResponse } from './best-response.js'
 import { Branch, type BranchOwner } from './branch.js'
 import type { ProxyEnvironment } from './client.js'
-import type { FlowAddress } from './dialog-token.js'
 import {
   applyEdits,
   branchParameter,

@@ -1,8 +1,8 @@
 /** A destination as the application names it: a SIP URI, and optionally the flow that reaches it. */
 import { formatUri, parseUri, uriParam, withoutUriParams } from '../message/uri.js'
 import { defaultPort } from '../transport/default-ports.js'
+import type { Peer } from '../transport/peer.js'
 import type { TransportName } from '../transport/transport.js'
-import type { Peer } from './dialog-token.js'
 
 export interface Target {
   /** The Request-URI for this branch: the phone's own contact. */

@@ -1,0 +1,25 @@
+/** Where somebody was seen, and the flow that leads there again. */
+import type { Flow, Listener, TransportLayer, TransportName } from './transport.js'
+
+/** Where a peer was seen, to reach it again. */
+export interface FlowAddress {
+  transport: TransportName
+  address: string
+  port: number
+}
+
+/** Somebody at the other end of a flow. */
+export interface Peer extends FlowAddress {
+  /** Port at which that address takes connections, for when the stream connection is gone; absent: unknown. */
+  listens?: number
+}
+
+/**
+ * The flow to a peer: the one it was seen at, or a new TCP connection to where it takes them. Over TLS and WebSocket a
+ * phone is no server: it is reached over its own connection only.
+ */
+export function flowTo(peer: Peer, transport: TransportLayer, preferred?: Listener): Flow | undefined {
+  const live = transport.findFlow(peer.transport, peer.address, peer.port, preferred)
+  if (live || peer.transport !== 'tcp' || peer.listens === undefined) return live
+  return transport.openFlow('tcp', peer.address, peer.listens, preferred ? { preferred } : {})
+}
