@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import Srf from 'drachtio-srf'
 import type { Test } from 'tap'
 import { createEngine, type Engine, type EngineLimits } from '../../src/engine/engine.js'
-import { defaultTiming, type Timing } from '../../src/engine/transaction/timers.js'
-import type { ListenerSpec } from '../../src/engine/transport/transport.js'
+import { defaultTiming, type Scheduler, type Timing } from '../../src/engine/transaction/timers.js'
+import type { ListenerSpec, TlsMaterial } from '../../src/engine/transport/transport.js'
 import { createPhone, type Phone, type PhoneTransport } from './phone.js'
 
 export const testLimits: EngineLimits = {
@@ -40,8 +40,10 @@ export async function startEdge(
   options: {
     listeners?: ListenerSpec[]
     timing?: Timing
+    scheduler?: Scheduler
     limits?: Partial<EngineLimits>
     key?: Buffer
+    tls?: TlsMaterial
   } = {},
 ): Promise<TestEdge> {
   const engine = createEngine({
@@ -53,6 +55,8 @@ export async function startEdge(
     limits: { ...testLimits, ...options.limits },
     recordRouteKey: options.key ?? randomBytes(32),
     timing: options.timing ?? defaultTiming,
+    ...(options.scheduler && { scheduler: options.scheduler }),
+    ...(options.tls ? { tls: options.tls } : {}),
   })
   const { listeners, control } = await engine.start()
   const cleanups: (() => unknown)[] = []
