@@ -77,7 +77,7 @@ export async function startDrachtioServer(
     await started(server)
     await until('drachtio-server answers', async () => {
       if (server.exitCode !== null) throw new Error(`it ended with ${server.exitCode}`)
-      return answers(control)
+      return (await askHostports(control)) !== undefined
     })
   } catch (error) {
     const tail = (await log()).slice(-2000)
@@ -128,18 +128,25 @@ async function started(server: ChildProcess): Promise<void> {
   ])
 }
 
-/** Whether the control port takes the secret; the server binds its SIP ports before. */
-function answers(control: { host: string; port: number; secret: string }): Promise<boolean> {
+/**
+ * What the edge at a control port says of its SIP addresses: `udp/127.0.0.1:5060,tcp/…`. Undefined if nobody answers
+ * there, or the secret is wrong. drachtio-server answers only once it has bound them all.
+ */
+export function askHostports(control: {
+  host: string
+  port: number
+  secret: string
+}): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(control.port, control.host)
-    const message = `ready|authenticate|${control.secret}|`
+    const message = `hostports|authenticate|${control.secret}|`
     socket.once('connect', () => socket.write(`${message.length}#${message}`))
     socket.once('data', (bytes) => {
-      resolve(bytes.toString().includes('|OK|'))
+      resolve(/\|OK\|([^|]*)/.exec(bytes.toString())?.[1])
       socket.destroy()
     })
-    socket.once('error', () => resolve(false))
-    socket.once('close', () => resolve(false))
+    socket.once('error', () => resolve(undefined))
+    socket.once('close', () => resolve(undefined))
   })
 }
 

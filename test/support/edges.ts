@@ -1,0 +1,165 @@
+/**
+ * One suite, two edges: each test runs on the embedded engine, and on a drachtio-server where there is one.
+ * TEST_DRACHTIO_URL=drachtio://:secret@host:port names a running one, which is this suite's alone meanwhile;
+ * DRACHTIO_SERVER=<binary> lets the suite start one with short timers.
+ */
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import tap from 'tap'
+import type { Test } from 'tap'
+import { makeSelfSigned } from '../../src/engine/transport/self-signed.js'
+import { askHostports, startDrachtioServer } from './drachtio-server.js'
+import type { DifferenceName, EdgeName } from './edge-differences.js'
+import { fastTiming, secret, startEdge } from './edge.js'
+import { createPhone, type Phone, type PhoneTransport } from './phone.js'
+import { newApplication, settled, type App } from './srf.js'
+import { until } from './tools.js'
+
+export interface Control {
+  host: string
+  port: number
+  secret: string
+}
+
+export interface Edge {
+  readonly name: EdgeName
+  readonly control: Control
+  /** T1 of its transactions, ms. */
+  readonly t1: number
+  port(transport: PhoneTransport): number
+  /** Connects one more application, which `prepare` has told what to do; ready when its routes are in place. */
+  application(prepare?: (app: App) => void, tags?: string[]): Promise<App>
+  phone(transport: PhoneTransport, options?: { listen?: boolean; connect?: boolean }): Promise<Phone>
+  /** What is expected of this edge where a known difference lies between the two. */
+  differs<T>(difference: DifferenceName, by: { embedded: T; drachtioServer: T }): T
+}
+
+/** What an edge needs to be one; the rest is the same for all. */
+interface Server {
+  name: EdgeName
+  control: Control
+  t1: number
+  port(transport: PhoneTransport): number
+}
+
+const transports = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const
+
+/** Declares a test once for each edge that there is. */
+export function onEveryEdge(name: string, test: (t: Test, edge: Edge) => Promise<void>): void {
+  tap.test(`${name} (embedded engine)`, async (t) => test(t, edgeOn(t, await embedded(t))))
+  if (process.env['TEST_DRACHTIO_URL']) {
+    tap.test(`${name} (drachtio-server at TEST_DRACHTIO_URL)`, async (t) =>
+      test(t, edgeOn(t, await running())),
+    )
+  }
+  if (process.env['DRACHTIO_SERVER']) {
+    tap.test(`${name} (drachtio-server)`, async (t) => test(t, edgeOn(t, await startedServer())))
+  }
+}
+
+function edgeOn(t: Test, server: Server): Edge {
+  return {
+    ...server,
+    async application(prepare, tags) {
+      const app = newApplication(tags)
+      app.on('error', () => {})
+      prepare?.(app)
+      const connected = once(app as unknown as NodeJS.EventEmitter, 'connect')
+      const closed = once(app as unknown as NodeJS.EventEmitter, 'close')
+      app.connect(server.control)
+      const [error] = (await connected) as [Error | null]
+      if (error) throw error
+      await settled(app)
+      t.teardown(async () => {
+        try {
+          app.disconnect()
+        } catch {
+          return // The test has disconnected it already, and the library throws then.
+        }
+        await closed
+      })
+      return app
+    },
+    async phone(transport, options = {}) {
+      const address = { host: '127.0.0.1', port: server.port(transport) }
+      const phone = await createPhone({ transport, server: address, ...options })
+      t.teardown(() => phone.close())
+      return phone
+    },
+    differs: (_difference, by) => (server.name === 'embedded engine' ? by.embedded : by.drachtioServer),
+  }
+}
+
+/** A new engine for each test, with a certificate for all. */
+async function embedded(t: Test): Promise<Server> {
+  certificate ??= makeSelfSigned(['localhost', '127.0.0.1'])
+  const edge = await startEdge(t, {
+    listeners: transports.map((transport) => ({ transport, host: '127.0.0.1', port: 0 })),
+    timing: fastTiming,
+    tls: await certificate,
+  })
+  return {
+    name: 'embedded engine',
+    control: { ...edge.control, secret },
+    t1: fastTiming.t1,
+    port: (transport) => edge.port(transport),
+  }
+}
+let certificate: ReturnType<typeof makeSelfSigned> | undefined
+
+/** One drachtio-server for all tests of a process: their applications come and go one after the other. */
+function startedServer(): Promise<Server> {
+  started ??= (async (): Promise<Server> => {
+    const t1 = fastTiming.t1
+    const server = await startDrachtioServer(process.env['DRACHTIO_SERVER'] ?? '', { t1 })
+    tap.teardown(() => server.stop())
+    const { control, ports } = server
+    return { name: 'drachtio-server', control, t1, port: (transport) => ports[transport] }
+  })()
+  return started
+}
+let started: Promise<Server> | undefined
+
+function running(): Promise<Server> {
+  found ??= (async (): Promise<Server> => {
+    const { hostname, port, password } = new URL(process.env['TEST_DRACHTIO_URL'] ?? '')
+    const control = { host: hostname, port: Number(port || 9022), secret: decodeURIComponent(password) }
+    await own(control.port)
+    const hostports = await askHostports(control)
+    if (hostports === undefined) throw new Error('nobody answers at TEST_DRACHTIO_URL with that secret')
+    return {
+      name: 'drachtio-server',
+      control,
+      t1: 500,
+      port(transport) {
+        const [, address] = new RegExp(`(?:^|,)${transport}/127\\.0\\.0\\.1:(\\d+)`).exec(hostports) ?? []
+        if (!address) throw new Error(`no ${transport} listener on 127.0.0.1 in ${hostports}`)
+        return Number(address)
+      },
+    }
+  })()
+  return found
+}
+let found: Promise<Server> | undefined
+
+/**
+ * Test files run side by side, but requests go round robin over the applications of one server: one file after the
+ * other has it to itself. A listening port is a lock that no killed process leaves behind.
+ */
+async function own(controlPort: number): Promise<void> {
+  const lock = createServer()
+  await until(
+    'the drachtio-server is free',
+    () =>
+      new Promise<boolean>((resolve) => {
+        lock.once('error', () => resolve(false))
+        lock.listen({ host: '127.0.0.1', port: lockPort(controlPort), exclusive: true }, () => resolve(true))
+      }),
+    140_000,
+  )
+  tap.teardown(() => void lock.close())
+}
+
+function lockPort(controlPort: number): number {
+  return controlPort > 40_000 ? controlPort - 20_000 : controlPort + 20_000
+}
