@@ -1,7 +1,7 @@
 /** How the peer of a dialog is reached: by its route, its Contact, or the flow that it was seen over. */
 import { BlockList, isIP } from 'node:net'
 import { parseUri, uriParam, type SipUri } from '../message/uri.js'
-import type { Peer } from '../proxy/dialog-token.js'
+import type { Peer } from '../transport/peer.js'
 import { defaultPort } from '../transport/default-ports.js'
 import type { Flow } from '../transport/transport.js'
 import { uriIn, type Dialog } from './dialog.js'
