@@ -16,8 +16,10 @@ import type { TransactionEnvironment } from './transaction/transaction.js'
 import type { TransportLog } from './transport/flow.js'
 import { createTransportLayer } from './transport/layer.js'
 import type {
+  ClientCertificates,
   Listener,
   ListenerSpec,
+  OutgoingTls,
   TlsMaterial,
   TransportLayer,
   TransportLimits,
@@ -39,7 +41,11 @@ export interface EngineOptions {
   limits: EngineLimits
   /** At least 32 bytes, kept over restarts: calls in progress depend on it. */
   recordRouteKey: Buffer
+  /** Needed by tls and wss listeners. */
   tls?: TlsMaterial
+  /** Whether tls and wss clients are asked for a certificate (of `tls.clientCa`). Default `off`. */
+  clientCertificates?: ClientCertificates
+  outgoingTls?: OutgoingTls
   log?: TransportLog
   /** For tests. */
   timing?: Timing
@@ -62,6 +68,11 @@ export interface EngineStats extends DispatchStats {
 export interface Engine {
   /** Binds everything; rejects with the transport layer's error if an address can't be had. */
   start(): Promise<EngineAddresses>
+  /**
+   * Renews the certificate for TLS handshakes to come; connections stay.
+   * @throws ListenError (`ETLS`) if it can't be used; the old one then stays in use.
+   */
+  updateTls(material: TlsMaterial): void
   /** Takes no new calls, waits up to `ms` for unanswered requests to get their answer. */
   drain(ms: number): Promise<void>
   /** Closes everything. */
@@ -83,12 +94,15 @@ export function createEngine(options: EngineOptions): Engine {
     specs: options.listeners,
     limits,
     ...(options.tls ? { tls: options.tls } : {}),
+    ...(options.clientCertificates ? { clientCertificates: options.clientCertificates } : {}),
+    ...(options.outgoingTls ? { outgoingTls: options.outgoingTls } : {}),
     ...(log ? { log } : {}),
   })
   const environment: TransactionEnvironment = {
     scheduler: wheel,
     timing: options.timing ?? defaultTiming,
     send: (flow, data, onFailure) => transport.send(flow, data, onFailure),
+    probe: (flow) => transport.probe(flow),
   }
   const table = new TransactionTable(environment)
   const recordRouting = new RecordRouting(transport, new DialogTokens(options.recordRouteKey))
@@ -158,6 +172,7 @@ export function createEngine(options: EngineOptions): Engine {
         throw error
       }
     },
+    updateTls: (material) => transport.updateTls(material),
     async drain(ms) {
       dispatcher.draining = true
       const deadline = Date.now() + ms

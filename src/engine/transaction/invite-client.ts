@@ -2,6 +2,7 @@
 import { SipRequest, type SipResponse } from '../message/sip-message.js'
 import { isReliable, type Flow } from '../transport/transport.js'
 import type { Timer } from './timers.js'
+import { refusalOf } from './silent-peer.js'
 import type { ClientTransactionUser, TransactionEnvironment } from './transaction.js'
 
 type State = 'calling' | 'proceeding' | 'accepted' | 'completed' | 'terminated'
@@ -98,6 +99,8 @@ export class InviteClientTransaction {
   #retransmitAfter(interval: number): void {
     this.#timerA = this.env.scheduler.after(interval, () => {
       if (this.state !== 'calling' || !this.#data) return
+      const refusal = refusalOf(this.env, this.flow, interval)
+      if (refusal) return this.#fail(refusal)
       this.env.send(this.flow, this.#data, (error) => this.#fail(error))
       this.#retransmitAfter(interval * 2)
     })

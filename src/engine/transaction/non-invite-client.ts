@@ -2,6 +2,7 @@
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import { isReliable, type Flow } from '../transport/transport.js'
 import type { Timer } from './timers.js'
+import { refusalOf } from './silent-peer.js'
 import type { ClientTransactionUser, TransactionEnvironment } from './transaction.js'
 
 type State = 'trying' | 'proceeding' | 'completed' | 'terminated'
@@ -70,6 +71,8 @@ export class NonInviteClientTransaction {
   #retransmitAfter(interval: number): void {
     this.#timerE = this.env.scheduler.after(interval, () => {
       if ((this.state !== 'trying' && this.state !== 'proceeding') || !this.#data) return
+      const refusal = this.state === 'trying' ? refusalOf(this.env, this.flow, interval) : undefined
+      if (refusal) return this.#fail(refusal)
       this.env.send(this.flow, this.#data, (error) => this.#fail(error))
       // §17.1.2.2: T2 from the moment a provisional response has come.
       const next =

@@ -8,6 +8,8 @@ export interface TransactionEnvironment {
   readonly scheduler: Scheduler
   readonly timing: Timing
   send(flow: Flow, data: Buffer, onFailure?: SendFailure): void
+  /** As TransportLayer.probe: what is known of a UDP peer that is silent. */
+  probe?(flow: Flow): Error | undefined
 }
 
 /** What a client transaction tells its user. */

@@ -10,9 +10,22 @@ import { canonicalHost } from './address.js'
 import type { ConnectionHost } from './connection.js'
 import { ListenError } from './listen-error.js'
 import { StreamConnection } from './stream.js'
-import { serverOptions } from './tls-options.js'
-import type { Listener, ListenerSpec, TlsMaterial } from './transport.js'
+import { serverContext, serverOptions } from './tls-options.js'
+import type { ClientCertificates, Listener, ListenerSpec, TlsMaterial } from './transport.js'
 import { createUpgrader, WebSocketConnection } from './websocket.js'
+
+/**
+ * The kernel looks after silent peers: those that have vanished are found within minutes, and NATs keep in mind the
+ * phones that send no keep-alives of their own. Below the few minutes after which most NATs forget (RFC 5382 REQ-5 has
+ * two hours, which few keep to).
+ */
+const keepAlive = { keepAlive: true, keepAliveInitialDelay: 120_000 }
+
+/** What tls and wss listeners need. */
+export interface TlsServing {
+  readonly material: TlsMaterial
+  readonly clients: ClientCertificates
+}
 
 export class StreamListener {
   /** Accepted sockets that are no SIP connection yet, by peer: TLS and HTTP hand back another object than they got. */
@@ -24,7 +37,7 @@ export class StreamListener {
     private readonly host: ConnectionHost,
     readonly listener: Listener,
     private readonly server: net.Server,
-    material: TlsMaterial | undefined,
+    secure: TlsServing | undefined,
   ) {
     const { transport } = listener
     if (transport === 'ws' || transport === 'wss') {
@@ -33,9 +46,11 @@ export class StreamListener {
         this.handsShaken(socket)
       })
     }
-    if (material) {
+    if (secure) {
       // Neither this server nor the HTTP server listens: they are given the sockets that passed the gate.
-      this.tlsServer = tls.createServer(serverOptions(material), (socket) => this.spoken(socket))
+      this.tlsServer = tls.createServer(serverOptions(secure.material, secure.clients), (socket) =>
+        this.spoken(socket),
+      )
       this.tlsServer.on('tlsClientError', (error, socket) => {
         host.log.debug(
           { transport, remote: socket.remoteAddress, reason: error.message },
@@ -48,14 +63,14 @@ export class StreamListener {
     server.on('error', (error) => host.log.error({ err: error, transport }, 'error of a listener'))
   }
 
-  /** Binds; rejects with a ListenError. `material` is there for tls and wss. */
+  /** Binds; rejects with a ListenError. `secure` is there for tls and wss. */
   static async open(
     host: ConnectionHost,
     spec: ListenerSpec,
     id: number,
-    material: TlsMaterial | undefined,
+    secure: TlsServing | undefined,
   ): Promise<StreamListener> {
-    const server = net.createServer({ noDelay: true })
+    const server = net.createServer({ noDelay: true, allowHalfOpen: true, ...keepAlive })
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) => reject(ListenError.from(spec, error)))
       // Without ipv6Only a listener on `::` would take the port of one on `0.0.0.0` as well.
@@ -71,12 +86,12 @@ export class StreamListener {
       port: bound.port,
       ...(spec.advertise && { advertise: spec.advertise }),
     }
-    return new StreamListener(host, listener, server, material)
+    return new StreamListener(host, listener, server, secure)
   }
 
   /** Handshakes from now on use this certificate; connections that exist are not touched. */
   updateTls(material: TlsMaterial): void {
-    this.tlsServer?.setSecureContext(serverOptions(material))
+    this.tlsServer?.setSecureContext(serverContext(material))
   }
 
   /** Accepts no more. Resolves when the connections it had accepted are closed too, which is the layer's to do. */

@@ -3,13 +3,14 @@
  * that wait, the limits, and the news about opening and closing.
  */
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { TLSSocket, type SecureContext } from 'node:tls'
 import type { ConnectionTable } from './connections.js'
 import { canonicalHost } from './address.js'
 import { describe, reportFailure } from './flow.js'
 import type { SendingFlow, TransportLog } from './flow.js'
 import type { Receiver } from './receive.js'
-import type { Listener, SendFailure, TransportLimits, TransportName } from './transport.js'
+import { tlsDetails } from './tls-options.js'
+import type { Listener, SendFailure, TlsDetails, TransportLimits, TransportName } from './transport.js'
 
 /** What a connection needs from the layer. */
 export interface ConnectionHost {
@@ -34,8 +35,8 @@ export interface ConnectOptions {
   readonly localAddress: string | undefined
   /** TLS: refuse peers whose certificate isn't good for their name (or address). */
   readonly verifyPeers: boolean
-  /** TLS: PEM certificates to trust besides the well-known ones. */
-  readonly trusted: string | undefined
+  /** TLS: whom to trust, and our own certificate; undefined for other transports. */
+  readonly secureContext: SecureContext | undefined
 }
 
 /** The peer at the other end of an accepted socket. */
@@ -46,6 +47,9 @@ export function acceptedPeer(socket: Socket): Peer {
 /** Phones register as soon as they are connected: who says nothing for so long is none, ms. */
 const firstMessageTimeoutMs = 30_000
 
+/** When a client that half-closes its connection waits for no answer any more: timer F, ms. */
+const halfClosedTimeoutMs = 32_000
+
 /** How long a connection that we end has for its last bytes, ms. */
 const lingerMs = 2_000
 
@@ -55,11 +59,14 @@ export abstract class Connection implements SendingFlow {
   readonly remotePort: number
   readonly serverName: string | undefined
   private readonly outgoing: boolean
-  tls?: { protocol: string; cipher: string }
+  tls?: TlsDetails
 
   private socket: Socket | undefined
-  /** `ending`: nothing is taken any more, what was written is still flushed. */
-  private state: 'connecting' | 'open' | 'ending' | 'closed' = 'connecting'
+  /**
+   * `answering`: the peer has closed its side, and gets the answers that it waits for.
+   * `ending`: nothing is taken any more, what was written is still flushed.
+   */
+  private state: 'connecting' | 'open' | 'answering' | 'ending' | 'closed' = 'connecting'
   private announced = false
   private waiting: { data: Buffer; onFailure: SendFailure | undefined }[] = []
   private waitingBytes = 0
@@ -68,6 +75,8 @@ export abstract class Connection implements SendingFlow {
   /** Runs on an accepted connection until its first valid message. */
   private unproven: NodeJS.Timeout | undefined
   private reason: Error | undefined
+  /** Requests of the peer that have no final answer yet: what keeps a half-closed connection alive. */
+  private unanswered = 0
 
   constructor(
     protected readonly host: ConnectionHost,
@@ -87,6 +96,10 @@ export abstract class Connection implements SendingFlow {
     return this.state === 'connecting' || this.state === 'open'
   }
 
+  get answersOnly(): boolean {
+    return this.state === 'answering'
+  }
+
   /** The address of our end, once there is one. */
   get localAddress(): string | undefined {
     const address = this.socket?.localAddress
@@ -94,7 +107,7 @@ export abstract class Connection implements SendingFlow {
   }
 
   send(data: Buffer, onFailure?: SendFailure): void {
-    if (!this.open) {
+    if (!this.open && !this.answersOnly) {
       reportFailure(onFailure, this.reason ?? new Error('the connection is closed'), this.host.log)
     } else if (this.state === 'connecting') {
       this.waiting.push({ data, onFailure })
@@ -102,12 +115,16 @@ export abstract class Connection implements SendingFlow {
       if (this.waitingBytes > this.host.limits.maxSendQueueBytes) this.abort(new Error('too many bytes wait'))
     } else {
       this.put(data, onFailure)
+      if (this.unanswered > 0 && isFinalAnswer(data)) {
+        this.unanswered--
+        if (this.answersOnly && this.unanswered === 0) this.end(closedByPeer())
+      }
     }
   }
 
   /** Ends in order: what was sent goes out, the peer is told, and what it still says is not listened to. */
   end(reason: Error): void {
-    if (!this.open) return
+    if (!this.open && !this.answersOnly) return
     if (this.state === 'connecting') return this.abort(reason)
     this.reason ??= reason
     this.state = 'ending'
@@ -144,10 +161,7 @@ export abstract class Connection implements SendingFlow {
   /** A socket is there, connected or not: its end is ours. */
   protected adopt(socket: Socket): void {
     this.socket = socket
-    socket.on('end', () => {
-      // Half-closed by the peer: the socket ends by itself, and nothing more can be sent.
-      if (this.open) this.state = 'ending'
-    })
+    socket.on('end', () => this.peerEnded())
     socket.on('error', (error) => (this.reason ??= error))
     socket.on('close', () => this.closed())
     socket.on('timeout', () => this.abort(new Error('idle for too long')))
@@ -167,7 +181,9 @@ export abstract class Connection implements SendingFlow {
       this.unproven = setTimeout(() => this.abort(new Error(reason)), ms)
     }
     if (socket instanceof TLSSocket) {
-      this.tls = { protocol: socket.getProtocol() ?? '', cipher: socket.getCipher().name }
+      this.tls = tlsDetails(socket)
+      const { peer } = this.tls
+      if (peer) this.host.log.debug({ ...describe(this), ...peer }, 'the peer has shown a good certificate')
     }
     this.announced = true
     this.host.receiver.connectionChanged(this, 'open')
@@ -180,6 +196,29 @@ export abstract class Connection implements SendingFlow {
   /** A valid message has come: somebody who speaks SIP is there, and only the idle time-out applies from now on. */
   protected proven(): void {
     clearTimeout(this.unproven)
+  }
+
+  /** The peer has asked something, and waits for the answer. */
+  protected asked(): void {
+    this.unanswered++
+  }
+
+  /** The peer has closed its side. Here: the socket ends by itself, and nothing more can be sent. */
+  protected peerEnded(): void {
+    if (this.open) this.state = 'ending'
+  }
+
+  /**
+   * The peer has closed its side of a connection that we may keep open: it gets its answers, for a bounded time, and
+   * then we close too. To all others the connection is gone, since nobody can be asked anything over it.
+   */
+  protected halfClosed(): void {
+    if (this.state !== 'open') return
+    if (this.unanswered === 0) return this.end(closedByPeer())
+    this.state = 'answering'
+    const { halfClosedTimeoutMs: ms = halfClosedTimeoutMs } = this.host.limits
+    this.startDeadline(ms, 'closed by the peer, and not answered in time')
+    this.announceClosed()
   }
 
   /** Something must have happened within this time, or the connection is aborted. Replaces an earlier deadline. */
@@ -234,13 +273,28 @@ export abstract class Connection implements SendingFlow {
     clearTimeout(this.unproven)
     this.host.table.remove(this)
     if (this.outgoing) this.host.table.release()
-    const reason = (this.reason ??= new Error('the connection was closed by the peer'))
+    const reason = (this.reason ??= closedByPeer())
     const { waiting } = this
     this.waiting = []
     for (const { onFailure } of waiting) reportFailure(onFailure, reason, this.host.log)
     this.host.log.debug({ ...describe(this), reason: reason.message }, 'connection closed')
-    if (this.announced) this.host.receiver.connectionChanged(this, 'closed')
+    this.announceClosed()
   }
+
+  private announceClosed(): void {
+    if (!this.announced) return
+    this.announced = false
+    this.host.receiver.connectionChanged(this, 'closed')
+  }
+}
+
+function closedByPeer(): Error {
+  return new Error('the connection was closed by the peer')
+}
+
+/** A response of 200 or above. */
+function isFinalAnswer(data: Buffer): boolean {
+  return (data[8] ?? 0) >= 0x32 && data.toString('latin1', 0, 8) === 'SIP/2.0 '
 }
 
 function uncork(connection: Connection): void {

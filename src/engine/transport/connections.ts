@@ -5,6 +5,7 @@ import type { TransportLimits, TransportName } from './transport.js'
 export class ConnectionTable {
   private readonly byPeer = new Map<string, Connection[]>()
   private readonly perSource = new Map<string, number>()
+  private readonly perTransport = new Map<TransportName, number>()
   private total = 0
   private readonly waiting: (() => void)[] = []
 
@@ -13,6 +14,11 @@ export class ConnectionTable {
   /** Open connections, accepted ones that are still shaking hands and outgoing ones included. */
   get count(): number {
     return this.total
+  }
+
+  /** Those of one transport in the table: accepted ones from the moment when their hands are shaken. */
+  countOf(transport: TransportName): number {
+    return this.perTransport.get(transport) ?? 0
   }
 
   /**
@@ -49,6 +55,7 @@ export class ConnectionTable {
     const known = this.byPeer.get(key)
     if (known) known.push(connection)
     else this.byPeer.set(key, [connection])
+    this.perTransport.set(connection.transport, this.countOf(connection.transport) + 1)
   }
 
   remove(connection: Connection): void {
@@ -56,6 +63,7 @@ export class ConnectionTable {
     const left = this.byPeer.get(key)?.filter((other) => other !== connection) ?? []
     if (left.length > 0) this.byPeer.set(key, left)
     else this.byPeer.delete(key)
+    this.perTransport.set(connection.transport, this.countOf(connection.transport) - 1)
   }
 
   /**

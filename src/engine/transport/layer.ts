@@ -1,6 +1,6 @@
 /** The transport layer: all listeners and flows behind the contract of transport.ts. */
-import { createSecureContext } from 'node:tls'
-import { StreamListener } from './accept.js'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import { StreamListener, type TlsServing } from './accept.js'
 import { canonicalHost, familyOf, isWildcard } from './address.js'
 import { Connection } from './connection.js'
 import type { ConnectionHost } from './connection.js'
@@ -12,11 +12,13 @@ import { LocalAddresses } from './local-address.js'
 import { isNameOf, nameFor } from './own-names.js'
 import { Receiver } from './receive.js'
 import { StreamConnection } from './stream.js'
-import { serverOptions } from './tls-options.js'
+import { clientContext, serverContext } from './tls-options.js'
 import type {
+  ClientCertificates,
   Flow,
   Listener,
   ListenerSpec,
+  OutgoingTls,
   SendFailure,
   TlsMaterial,
   TransportHandlers,
@@ -24,18 +26,18 @@ import type {
   TransportLimits,
   TransportName,
 } from './transport.js'
-import { UdpListener } from './udp.js'
+import { UdpFlow, UdpListener } from './udp.js'
+import { UdpProbes } from './udp-probe.js'
 import { WebSocketConnection } from './websocket.js'
 
 export interface TransportOptions {
   specs: readonly ListenerSpec[]
   limits: TransportLimits
-  /** Needed by tls and wss listeners. */
+  /** Needed by tls and wss listeners, and shown to servers that ask for a client's certificate. */
   tls?: TlsMaterial
-  /** Outgoing TLS: refuse servers whose certificate isn't good. Default true. */
-  verifyPeers?: boolean
-  /** Outgoing TLS: PEM certificates to trust besides the well-known authorities. */
-  trusted?: string
+  /** Whether tls and wss clients are asked for a certificate; else than `off` needs `tls.clientCa`. Default `off`. */
+  clientCertificates?: ClientCertificates
+  outgoingTls?: OutgoingTls
   log?: TransportLog
 }
 
@@ -59,7 +61,10 @@ class Layer implements OwnedTransportLayer {
   private readonly table: ConnectionTable
   private readonly addresses = new LocalAddresses()
   private readonly log: TransportLog
+  private readonly probes = new UdpProbes()
   private material: TlsMaterial | undefined
+  /** Made when the first TLS connection is opened, and again after the certificate was renewed. */
+  private outgoing: SecureContext | undefined
   /** There while the layer runs. */
   private host: ConnectionHost | undefined
   private counters: Receiver['stats'] = { received: 0, sent: 0, rejected: 0, dropped: 0 }
@@ -72,7 +77,15 @@ class Layer implements OwnedTransportLayer {
   }
 
   get stats(): TransportLayer['stats'] {
-    return { ...this.counters, connections: this.table.count }
+    const { table } = this
+    return {
+      connections: table.count,
+      tcpConnections: table.countOf('tcp'),
+      tlsConnections: table.countOf('tls'),
+      wsConnections: table.countOf('ws'),
+      wssConnections: table.countOf('wss'),
+      ...this.counters,
+    }
   }
 
   async start(handlers: TransportHandlers): Promise<void> {
@@ -100,6 +113,7 @@ class Layer implements OwnedTransportLayer {
     this.streams.length = 0
     this.udp.length = 0
     this.listeners = []
+    this.probes.close()
     await Promise.all([...closing, this.table.whenEmpty()])
   }
 
@@ -134,8 +148,8 @@ class Layer implements OwnedTransportLayer {
     const peer = { address: remote, port, outgoing: true, ...(serverName !== undefined && { serverName }) }
     const how = {
       localAddress: isWildcard(listener.host) ? undefined : listener.host,
-      verifyPeers: this.options.verifyPeers ?? true,
-      trusted: this.options.trusted,
+      verifyPeers: this.options.outgoingTls?.verify ?? true,
+      secureContext: secure ? this.outgoingContext() : undefined,
     }
     const kind = transport === 'ws' || transport === 'wss' ? WebSocketConnection : StreamConnection
     return kind.connect(this.host, listener, peer, how)
@@ -154,21 +168,56 @@ class Layer implements OwnedTransportLayer {
     )
   }
 
+  listenerAt(transport: TransportName, host: string, port: number): Listener | undefined {
+    return this.listeners.find(
+      (listener) => listener.transport === transport && isNameOf(listener, host, port, this.addresses),
+    )
+  }
+
+  probe(flow: Flow): Error | undefined {
+    return flow instanceof UdpFlow ? flow.probe() : undefined
+  }
+
   updateTls(material: TlsMaterial): void {
     const spec = this.options.specs.find(needsTls)
-    if (spec) checkMaterial(spec, material)
+    if (spec) this.secure(spec, material)
     this.material = material
+    this.outgoing = undefined
     for (const listener of this.streams) listener.updateTls(material)
   }
 
   private async open(host: ConnectionHost, spec: ListenerSpec, id: number): Promise<void> {
     if (familyOf(spec.host) === undefined) throw new ListenError(spec, 'EHOST', 'the host is no IP address')
     if (spec.transport === 'udp') {
-      this.udp.push(await UdpListener.open(spec, id, host.receiver, host.log))
+      this.udp.push(await UdpListener.open(spec, id, host.receiver, this.probes, host.log))
       return
     }
-    const material = needsTls(spec) ? checkMaterial(spec, this.material) : undefined
-    this.streams.push(await StreamListener.open(host, spec, id, material))
+    const secure = needsTls(spec) ? this.secure(spec, this.material) : undefined
+    this.streams.push(await StreamListener.open(host, spec, id, secure))
+  }
+
+  /** @throws ListenError if this can't be used. */
+  private secure(spec: ListenerSpec, material: TlsMaterial | undefined): TlsServing {
+    const clients = this.options.clientCertificates ?? 'off'
+    if (!material) throw new ListenError(spec, 'ETLS', 'there is no certificate')
+    if (clients !== 'off' && material.clientCa === undefined) {
+      throw new ListenError(
+        spec,
+        'ETLS',
+        'clients are asked for certificates, but no authority for them is named',
+      )
+    }
+    try {
+      createSecureContext(serverContext(material))
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error)
+      throw new ListenError(spec, 'ETLS', `certificate and key can't be used: ${detail}`, error)
+    }
+    return { material, clients }
+  }
+
+  private outgoingContext(): SecureContext {
+    return (this.outgoing ??= clientContext(this.material, this.options.outgoingTls?.trusted))
   }
 
   private openUdp(address: string, port: number, preferred: Listener | undefined): Flow | undefined {
@@ -202,15 +251,4 @@ class Layer implements OwnedTransportLayer {
 
 function needsTls(spec: ListenerSpec): boolean {
   return spec.transport === 'tls' || spec.transport === 'wss'
-}
-
-function checkMaterial(spec: ListenerSpec, material: TlsMaterial | undefined): TlsMaterial {
-  if (!material) throw new ListenError(spec, 'ETLS', 'there is no certificate')
-  try {
-    createSecureContext(serverOptions(material))
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error)
-    throw new ListenError(spec, 'ETLS', `certificate and key can't be used: ${detail}`, error)
-  }
-  return material
 }

@@ -20,7 +20,7 @@ import { isReliable, type Flow, type TransportLayer } from './transport.js'
 export function replyFlow(request: SipRequest, flow: Flow, transport: TransportLayer): Flow {
   const { via } = request
   if (isReliable(flow.transport)) {
-    if (flow.open || flow.transport !== 'tcp') return flow
+    if (flow.open || flow.answersOnly || flow.transport !== 'tcp') return flow
   } else if (via.rport !== undefined) {
     return flow
   }

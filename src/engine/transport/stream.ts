@@ -1,7 +1,8 @@
 /** SIP over TCP and TLS (RFC 3261 §18.3): messages cut out of a stream of bytes, and its keep-alives. */
 import net from 'node:net'
 import tls from 'node:tls'
-import { StreamFramer } from '../message/stream-framer.js'
+import { SipRequest } from '../message/sip-message.js'
+import { StreamFramer, type FramerEvent } from '../message/stream-framer.js'
 import { acceptedPeer, Connection } from './connection.js'
 import type { ConnectionHost, ConnectOptions, Peer } from './connection.js'
 import { clientOptions } from './tls-options.js'
@@ -67,6 +68,12 @@ export class StreamConnection extends Connection {
     this.stream.destroy()
   }
 
+  protected override peerEnded(): void {
+    // A connection of our own has a socket that ends by itself; what was accepted is kept open for answers.
+    if (this.stream.allowHalfOpen) this.halfClosed()
+    else super.peerEnded()
+  }
+
   private read(chunk: Buffer): void {
     // After our goodbye the peer's bytes are read and thrown away: unread ones would turn it into a reset, and the
     // last answer might be lost with it.
@@ -74,6 +81,7 @@ export class StreamConnection extends Connection {
     const events = this.framer.push(chunk)
     for (const event of events) {
       if (event.kind === 'message') this.proven()
+      if (waitsForAnswer(event)) this.asked()
       if (event.kind === 'ping') this.send(pong)
       else if (event.kind === 'close') this.end(new Error(event.reason))
       else this.host.receiver.deliver(event, this)
@@ -84,4 +92,9 @@ export class StreamConnection extends Connection {
       this.startDeadline(this.host.limits.partialMessageTimeoutMs, 'a message was not completed in time')
     }
   }
+}
+
+function waitsForAnswer(event: FramerEvent): boolean {
+  if (event.kind !== 'message') return event.kind === 'reject'
+  return event.message instanceof SipRequest && event.message.method !== 'ACK'
 }

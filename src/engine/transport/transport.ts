@@ -42,8 +42,27 @@ export interface Flow {
   readonly remotePort: number
   /** False once a stream connection is gone; UDP flows are always open. */
   readonly open: boolean
-  /** Streams only: TLS details for the session log; undefined elsewhere. */
-  readonly tls?: { protocol: string; cipher: string }
+  /**
+   * Streams: the peer has closed its side and takes only the answers to what it has asked before; `open` is false.
+   */
+  readonly answersOnly?: boolean
+  /** TLS and WSS only, once hands are shaken. */
+  readonly tls?: TlsDetails
+}
+
+export interface TlsDetails {
+  /** `TLSv1.2` or `TLSv1.3`. */
+  readonly protocol: string
+  readonly cipher: string
+  /** Whom an authority that we trust has vouched for; absent where the peer has shown no (good) certificate. */
+  readonly peer?: PeerCertificate
+}
+
+export interface PeerCertificate {
+  /** `CN=phone 12, O=Example`; one line. */
+  readonly subject: string
+  /** SHA-256, hexadecimal with colons. */
+  readonly fingerprint: string
 }
 
 /** Called once if the bytes could not be handed to the network (refused, reset, unreachable, closed). */
@@ -59,7 +78,7 @@ export interface TransportHandlers {
   onRejected(flow: Flow, status: number, reason: string): void
   /** Bytes that could neither be parsed nor answered. */
   onDropped(flow: Flow, reason: string): void
-  /** A stream connection has opened (accepted or connected) or closed. */
+  /** A stream connection has opened (accepted or connected) or closed, by the peer's side at least. */
   onConnection?(flow: Flow, state: 'open' | 'closed'): void
 }
 
@@ -81,6 +100,11 @@ export interface TransportLimits {
    * count. Default 30,000.
    */
   firstMessageTimeoutMs?: number
+  /**
+   * How long a stream connection that the peer has half-closed is kept for the answers that it waits for, ms. Default
+   * 32,000, when timer F has ended (RFC 3261 §17.1.2.2).
+   */
+  halfClosedTimeoutMs?: number
   /** Time to establish an outgoing stream connection, ms. */
   connectTimeoutMs: number
   /** Most bytes waiting to be written to one connection; above, the connection is closed (slow reader). */
@@ -91,6 +115,22 @@ export interface TlsMaterial {
   /** PEM text. */
   cert: string
   key: string
+  /** Certificates of the authorities that vouch for clients, where client certificates are asked for. */
+  clientCa?: string
+}
+
+/**
+ * Whether clients are asked for a certificate: `request` also lets those in who show none, or one that none of our
+ * authorities has signed (many phones have one from their maker), and takes them for what they are: unknown.
+ */
+export type ClientCertificates = 'off' | 'request' | 'require'
+
+/** How we behave as a TLS client. */
+export interface OutgoingTls {
+  /** Refuse servers whose certificate isn't good for their name. Default true. */
+  verify?: boolean
+  /** PEM certificates to trust besides the well-known authorities. */
+  trusted?: string
 }
 
 export interface TransportLayer {
@@ -124,7 +164,30 @@ export interface TransportLayer {
    * (wildcard) the local address that faces `flow.remoteAddress`. IPv6 without brackets.
    */
   localAddress(flow: Flow): { host: string; port: number }
+  /** The listener of that transport which is known under host:port, bound or advertised; see `isLocal`. */
+  listenerAt(transport: TransportName, host: string, port: number): Listener | undefined
+  /**
+   * What is known of a UDP peer that doesn't answer: an error if its machine has refused a datagram lately. Where
+   * nothing is known it is asked, and a later call may tell. Undefined for streams, which report failures themselves.
+   */
+  probe(flow: Flow): Error | undefined
   /** True if host:port (host a literal address or `localhost`) is one of our listeners, bound or advertised. */
   isLocal(host: string, port: number | undefined, transport?: TransportName): boolean
-  readonly stats: { connections: number; received: number; sent: number; rejected: number; dropped: number }
+  readonly stats: TransportStats
+}
+
+export interface TransportStats {
+  /** All stream connections, those that still shake hands included. */
+  connections: number
+  /** Of these, the ones that speak SIP, accepted and opened. */
+  tcpConnections: number
+  tlsConnections: number
+  wsConnections: number
+  wssConnections: number
+  /** Valid messages. */
+  received: number
+  /** Everything handed to a socket. */
+  sent: number
+  rejected: number
+  dropped: number
 }

@@ -7,6 +7,7 @@ import type { SendingFlow, TransportLog } from './flow.js'
 import { ListenError } from './listen-error.js'
 import type { Receiver } from './receive.js'
 import { answerStun, isStun } from './stun.js'
+import type { UdpProbes } from './udp-probe.js'
 import type { Listener, ListenerSpec, SendFailure } from './transport.js'
 
 /** Asked of the kernel, which may give less: room for the datagrams that arrive while the process is busy, bytes. */
@@ -15,11 +16,16 @@ const receiveBufferBytes = 4 * 1024 * 1024
 /** A datagram shorter than this can only be a keep-alive. */
 const shortestMessageBytes = 4
 
+/** The keep-alive of RFC 5626 §4.4.1 and its answer. It is meant for streams, but phones send it over UDP too. */
+const ping = Buffer.from('\r\n\r\n')
+const pong = Buffer.from('\r\n')
+
 export class UdpListener {
   private constructor(
     readonly socket: dgram.Socket,
     readonly listener: Listener,
     readonly receiver: Receiver,
+    readonly probes: UdpProbes,
     readonly log: TransportLog,
   ) {
     socket.on('message', (data, from) => this.received(data, from))
@@ -31,6 +37,7 @@ export class UdpListener {
     spec: ListenerSpec,
     id: number,
     receiver: Receiver,
+    probes: UdpProbes,
     log: TransportLog,
   ): Promise<UdpListener> {
     const family = isIPv6(spec.host) ? 6 : 4
@@ -65,7 +72,7 @@ export class UdpListener {
       port: bound.port,
       ...(spec.advertise && { advertise: spec.advertise }),
     }
-    return new UdpListener(socket, listener, receiver, log)
+    return new UdpListener(socket, listener, receiver, probes, log)
   }
 
   flowTo(address: string, port: number): UdpFlow {
@@ -77,14 +84,17 @@ export class UdpListener {
   }
 
   private received(data: Buffer, from: dgram.RemoteInfo): void {
-    if (isKeepAlive(data)) return
     // A link-local address is only good for an answer with its zone, so flows keep it as it came.
     const flow = new UdpFlow(
       this,
       from.family === 'IPv4' ? from.address : withoutMapping(from.address),
       from.port,
     )
-    if (isStun(data)) {
+    this.probes.heard(flow.remoteAddress, flow.remotePort)
+    if (isKeepAlive(data)) {
+      // Not more than was sent: the source may be forged.
+      if (data.equals(ping)) flow.send(pong)
+    } else if (isStun(data)) {
       const answer = answerStun(data, canonicalHost(from.address), from.port)
       if (answer) flow.send(answer)
     } else {
@@ -128,9 +138,14 @@ export class UdpFlow implements SendingFlow {
       reportFailure(onFailure, error instanceof Error ? error : new Error(String(error)), log)
     }
   }
+
+  /** As TransportLayer.probe. */
+  probe(): Error | undefined {
+    return this.udp.probes.ask(this.remoteAddress, this.remotePort, this.listener.host)
+  }
 }
 
-/** CRLFs or NULs that phones send to keep a NAT binding open (RFC 5626 §3.5.1 allows them on streams only; many do). */
+/** CRLFs or NULs that phones (and servers towards phones) send to keep a NAT binding open. */
 function isKeepAlive(data: Buffer): boolean {
   if (data.length < shortestMessageBytes) return true
   for (const byte of data) if (byte !== 13 && byte !== 10 && byte !== 0) return false

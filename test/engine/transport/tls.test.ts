@@ -86,9 +86,17 @@ t.test('an outgoing connection takes only a server whose certificate is good for
   const server = await startLayer(t, { specs: on('127.0.0.1', 'tls'), tls: material })
   const { host, port } = server.listener('tls')
   const other = await makeSelfSigned(['other.example'])
-  const trusting = await startLayer(t, { specs: on('127.0.0.1', 'tls'), tls: other, trusted: material.cert })
+  const trusting = await startLayer(t, {
+    specs: on('127.0.0.1', 'tls'),
+    tls: other,
+    outgoingTls: { trusted: material.cert },
+  })
   const distrusting = await startLayer(t, { specs: on('127.0.0.1', 'tls'), tls: other })
-  const careless = await startLayer(t, { specs: on('127.0.0.1', 'tls'), tls: other, verifyPeers: false })
+  const careless = await startLayer(t, {
+    specs: on('127.0.0.1', 'tls'),
+    tls: other,
+    outgoingTls: { verify: false },
+  })
   const request = (marker: string) =>
     Buffer.from(
       `OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/TLS a;branch=z9hG4bK${marker}\r\nFrom: <sip:a@b>;tag=1\r\n` +
@@ -122,7 +130,7 @@ t.test(
     const { layer } = await startLayer(t, {
       specs: on('127.0.0.1', 'tls'),
       tls: material,
-      trusted: material.cert,
+      outgoingTls: { trusted: material.cert },
     })
     const flow = layer.openFlow('tls', host, port, { serverName: 'sip.example' })
     t.equal(layer.openFlow('tls', host, port, { serverName: 'sip.example' }), flow)

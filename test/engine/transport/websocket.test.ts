@@ -147,7 +147,7 @@ t.test('an outgoing WebSocket connection carries requests and answers; a refused
   const client = await startLayer(t, {
     specs: on('127.0.0.1', 'ws', 'wss'),
     tls: material,
-    trusted: material.cert,
+    outgoingTls: { trusted: material.cert },
   })
   for (const transport of ['ws', 'wss'] as const) {
     const { host, port } = server.listener(transport)
