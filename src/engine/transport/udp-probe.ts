@@ -7,8 +7,8 @@ import { isIPv6 } from 'node:net'
 import { formatHostPort } from '../message/host.js'
 import { isWildcard } from './address.js'
 
-/** What phones and servers take as a keep-alive, and ignore. */
-const harmless = Buffer.alloc(4)
+/** A keep-alive (RFC 5626 §4.4.1): whoever speaks SIP ignores it, or answers it with CRLF. */
+const harmless = Buffer.from('\r\n\r\n')
 /** An answer that takes longer than this is none, ms. */
 const askingMs = 2_000
 /** How long a refusal holds, ms: longer than the second pause of a retransmission (RFC 3261 §17.1.1.2). */
