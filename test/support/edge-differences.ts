@@ -5,12 +5,42 @@
 export type EdgeName = 'embedded engine' | 'drachtio-server'
 
 export interface Difference {
-  readonly behaviour: string
   readonly embedded: string
   readonly drachtioServer: string
   readonly why: string
 }
 
-export const differences = {} as const satisfies Record<string, Difference>
+export const differences = {
+  '503 tells when to come again': {
+    embedded: '503 with Retry-After where no application is connected',
+    drachtioServer: '503 without Retry-After',
+    why: 'phones shall not hammer a server that restarts (RFC 3261 §21.5.4)',
+  },
+  'a method without a taker': {
+    embedded: '405 with Allow while an application is connected',
+    drachtioServer: '503',
+    why: '503 makes a phone leave the server; RFC 3261 §8.2.1 wants 405',
+  },
+  'giving up one method': {
+    embedded: 'takes that method only',
+    drachtioServer: 'takes all methods of that application',
+    why: 'a fault of drachtio-server',
+  },
+  'an INVITE whose application has died': {
+    embedded: '503 with Retry-After at once',
+    drachtioServer: 'no final answer; the caller runs into its own time-out',
+    why: 'a transaction is never left unanswered',
+  },
+  'the transport of a WebSocket phone': {
+    embedded: '`req.protocol` is ws or wss',
+    drachtioServer: '`req.protocol` is tcp for both',
+    why: 'drachtio-server tells the transport below; the Via of the request tells more',
+  },
+  'REFER outside a dialog': {
+    embedded: 'goes to the application',
+    drachtioServer: 'dropped without an answer',
+    why: 'a fault of drachtio-server',
+  },
+} as const satisfies Record<string, Difference>
 
 export type DifferenceName = keyof typeof differences
