@@ -72,7 +72,7 @@ export function createMetrics({ sip, engine, bindings }: MetricSources): Registr
     const stats = await engine()
     gauge.reset()
     if (!stats) return
-    const { transport, ...counts } = stats
+    const { transport, overload, ...counts } = stats
     for (const [name, value] of Object.entries({ ...counts, ...transport })) gauge.set({ name }, value)
   })
   return registry

@@ -1,6 +1,7 @@
 /** What happens to each message that the transports deliver: RFC 3261 §16.3-§16.5 and §17. */
-import { responseTo } from './message/response.js'
 import { SipRequest, SipResponse, type SipMessage } from './message/sip-message.js'
+import { newcomer, refusal } from './overload/newcomer.js'
+import type { Overload } from './overload/overload.js'
 import { isLoop } from './proxy/forward.js'
 import type { VerifiedDialog } from './proxy/dialog-token.js'
 import type { RecordRouting } from './proxy/record-route.js'
@@ -52,6 +53,7 @@ export class Dispatcher {
     private readonly table: TransactionTable,
     private readonly routing: RecordRouting,
     private readonly targets: RequestTargets,
+    private readonly overload: Overload,
     private readonly options: { maxTransactions: number; newId: () => string },
     /** A response could not be delivered, or its ACK never came. */
     private readonly onFailure: (flow: Flow, error: Error) => void,
@@ -70,11 +72,16 @@ export class Dispatcher {
   #receiveRequest(request: SipRequest, flow: Flow): void {
     this.stats.requests++
     if (request.method === 'ACK') return this.#receiveAck(request, flow)
-    const known = this.table.server(serverKey(request, request.method))
+    const key = serverKey(request, request.method)
+    const known = this.table.server(key)
     if (known) return known.machine.receiveRetransmission()
+    const unexpected = newcomer(request, flow)
+    if (unexpected && this.overload.refuses(unexpected, key, this.env.scheduler.now())) {
+      return this.#turnAway(request, flow, key)
+    }
     if (!this.#hasRoomFor(request)) {
       this.stats.overloaded++
-      return this.#replyStatelessly(request, flow, 503)
+      return this.#turnAway(request, flow, key)
     }
     const incoming = new Incoming(
       this.env,
@@ -154,9 +161,8 @@ export class Dispatcher {
   }
 
   /** §16.11 in the small: no state for what can't be dealt with. */
-  #replyStatelessly(request: SipRequest, flow: Flow, status: number): void {
-    const response = responseTo(request, status)
-    response.append('retry-after', '10')
+  #turnAway(request: SipRequest, flow: Flow, key: string): void {
+    const response = refusal(request, key, Math.random)
     this.env.send(replyFlow(request, flow, this.transport), response.serialize())
   }
 }

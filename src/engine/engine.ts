@@ -5,6 +5,8 @@ import { ControlServer } from './control/server.js'
 import { Dispatcher, type DispatchStats } from './dispatch.js'
 import { formatHostPort } from './message/host.js'
 import { randomToken } from './message/tokens.js'
+import { hasCredentials } from './overload/newcomer.js'
+import { Overload, tickMs, type OverloadLimits, type OverloadStats } from './overload/overload.js'
 import type { ProxyEnvironment } from './proxy/client.js'
 import { DialogTokens } from './proxy/dialog-token.js'
 import { forwardAck, forwardInDialog } from './proxy/in-dialog.js'
@@ -32,6 +34,8 @@ export interface EngineLimits extends TransportLimits {
   maxForks: number
   /** How long an application may take for its first reaction to a request, ms; then 503. */
   applicationTimeoutMs: number
+  /** When new requests are turned away; see overload/overload.ts for the defaults. */
+  overload?: Partial<OverloadLimits>
 }
 
 export interface EngineOptions {
@@ -63,6 +67,7 @@ export interface EngineStats extends DispatchStats {
   unanswered: number
   applications: number
   transport: TransportLayer['stats']
+  overload: OverloadStats
 }
 
 export interface Engine {
@@ -132,6 +137,11 @@ export function createEngine(options: EngineOptions): Engine {
     applications,
   )
   const records: CallRecords = new CallRecords(control)
+  const overload = new Overload(limits.overload ?? {}, Math.random, {
+    begun: (stats) => log?.warn(stats, 'overload: new requests are turned away'),
+    over: (seconds, refused) => log?.warn({ seconds, refused }, 'the overload is over'),
+  })
+  let watch: NodeJS.Timeout | undefined
   const boot = randomToken(4)
   let sequence = 0
   const dispatcher = new Dispatcher(
@@ -140,7 +150,13 @@ export function createEngine(options: EngineOptions): Engine {
     table,
     recordRouting,
     {
-      toApplication: (incoming) => applications.deliver(incoming),
+      toApplication: (incoming) => {
+        applications.deliver(incoming)
+        if (incoming.finalStatus !== 0) return
+        const { request } = incoming
+        const place = overload.enter(request.method, hasCredentials(request), wheel.now())
+        incoming.onReaction = () => place.leave(wheel.now())
+      },
       cancelAtApplication: (incoming, cancel) => applications.cancel(incoming, cancel),
       inDialog: (incoming, dialog) => {
         if (incoming.request.method === 'BYE') records.stop(incoming.request, 'normal-release')
@@ -148,6 +164,7 @@ export function createEngine(options: EngineOptions): Engine {
       },
       ackInDialog: (ack, flow, dialog) => forwardAck(proxyEnvironment, ack, flow, dialog),
     },
+    overload,
     { maxTransactions: limits.maxTransactions, newId: () => `${boot}-${(++sequence).toString(36)}` },
     (flow, error) =>
       log?.debug({ to: `${flow.remoteAddress}:${flow.remotePort}`, err: error }, 'response not delivered'),
@@ -166,6 +183,7 @@ export function createEngine(options: EngineOptions): Engine {
       })
       try {
         const address = await control.start(options.control.host, options.control.port)
+        watch = setInterval(() => overload.tick(wheel.now(), transport.measureQueues()), tickMs)
         return { listeners: transport.listeners, control: address }
       } catch (error) {
         await transport.stop()
@@ -183,6 +201,7 @@ export function createEngine(options: EngineOptions): Engine {
       await pause(goodbyeMs)
     },
     async stop() {
+      clearInterval(watch)
       table.clear()
       await Promise.all([control.stop(), transport.stop()])
       if (wheel instanceof TimerWheel) wheel.stop()
@@ -193,6 +212,7 @@ export function createEngine(options: EngineOptions): Engine {
       unanswered: table.unanswered,
       applications: control.connected,
       transport: transport.stats,
+      overload: overload.stats,
     }),
   }
 }

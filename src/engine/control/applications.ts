@@ -151,6 +151,7 @@ export class Applications implements CommandHandler {
     incoming.onAbort = () => search.abort()
     incoming.onCallerLost = () => search.cancel([])
     incoming.proven = true
+    incoming.reacted()
     // Not before: a request that is challenged or dropped needs no 100 (§17.2.1 gives 200 ms).
     if (request.method === 'INVITE') incoming.reply(100)
     try {

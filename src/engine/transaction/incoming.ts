@@ -26,6 +26,8 @@ export class Incoming {
   onAnswered: ((response?: SipResponse) => void) | undefined
   /** Gives it up in order when the server stops. */
   onAbort: (() => void) | undefined
+  /** Called once when the application has reacted, or it is answered without it. */
+  onReaction: (() => void) | undefined
   /** The caller's connection is gone while it still waits for its answer. */
   onCallerLost: (() => void) | undefined
   /**
@@ -75,8 +77,15 @@ export class Incoming {
     })
   }
 
+  /** The application has said something about it. */
+  reacted(): void {
+    this.onReaction?.()
+    this.onReaction = undefined
+  }
+
   /** Never to be answered; repetitions are absorbed as long as a client may send them (timer B or F). */
   abandon(): void {
+    this.reacted()
     this.#entry.incoming = undefined
     this.#entry.abandoned = true
     this.onAnswered?.()
@@ -91,6 +100,7 @@ export class Incoming {
   /** Sends a complete response; gives the bytes that went out, undefined if the transaction can't take it any more. */
   respond(response: SipResponse): Buffer | undefined {
     const { status } = response
+    if (status > 100) this.reacted()
     this.#trying?.cancel()
     const data = response.serialize()
     const taken = this.#entry.machine.respond(status, data, this.proven)

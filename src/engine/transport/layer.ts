@@ -48,6 +48,8 @@ export interface OwnedTransportLayer extends TransportLayer {
    * @throws ListenError (`ETLS`) if it can't be used; the old one then stays in use.
    */
   updateTls(material: TlsMaterial): void
+  /** How long what arrives by UDP waits before it is read, ms. To be called every 50 ms or so. */
+  measureQueues(): number
 }
 
 /** Makes a layer that listens on nothing until `start`. */
@@ -68,6 +70,7 @@ class Layer implements OwnedTransportLayer {
   /** There while the layer runs. */
   private host: ConnectionHost | undefined
   private counters: Receiver['stats'] = { received: 0, sent: 0, rejected: 0, dropped: 0 }
+  private receivedBefore = 0
   listeners: readonly Listener[] = []
 
   constructor(private readonly options: TransportOptions) {
@@ -176,6 +179,15 @@ class Layer implements OwnedTransportLayer {
 
   probe(flow: Flow): Error | undefined {
     return flow instanceof UdpFlow ? flow.probe() : undefined
+  }
+
+  measureQueues(): number {
+    const { received } = this.counters
+    // Nothing came: nothing waits.
+    if (received === this.receivedBefore) return 0
+    this.receivedBefore = received
+    const now = performance.now()
+    return Math.max(0, ...this.udp.map((listener) => listener.measureQueue(now)))
   }
 
   updateTls(material: TlsMaterial): void {

@@ -1,10 +1,11 @@
 /** UDP: one socket per listener, and flows that are nothing but a peer's address on it. */
 import dgram from 'node:dgram'
 import { isIPv6 } from 'node:net'
-import { canonicalHost } from './address.js'
+import { canonicalHost, isWildcard } from './address.js'
 import { reportFailure } from './flow.js'
 import type { SendingFlow, TransportLog } from './flow.js'
 import { ListenError } from './listen-error.js'
+import { QueueGauge } from './queue-gauge.js'
 import type { Receiver } from './receive.js'
 import { answerStun, isStun } from './stun.js'
 import type { UdpProbes } from './udp-probe.js'
@@ -21,6 +22,8 @@ const ping = Buffer.from('\r\n\r\n')
 const pong = Buffer.from('\r\n')
 
 export class UdpListener {
+  private readonly gauge = new QueueGauge()
+
   private constructor(
     readonly socket: dgram.Socket,
     readonly listener: Listener,
@@ -79,11 +82,21 @@ export class UdpListener {
     return new UdpFlow(this, address, port)
   }
 
+  /** Sends the next mark of the gauge to itself; what a datagram has to wait in the kernel's queue, ms. */
+  measureQueue(now: number): number {
+    const { host, family } = this.listener
+    const self = isWildcard(host) ? (family === 6 ? '::1' : '127.0.0.1') : host
+    // Where that can't be sent the gauge hears nothing, and tells nothing.
+    this.socket.send(this.gauge.mark(now), this.listener.port, self, () => undefined)
+    return this.gauge.delay(now)
+  }
+
   close(): Promise<void> {
     return new Promise((resolve) => this.socket.close(() => resolve()))
   }
 
   private received(data: Buffer, from: dgram.RemoteInfo): void {
+    if (this.gauge.receive(data, performance.now())) return
     // A link-local address is only good for an answer with its zone, so flows keep it as it came.
     const flow = new UdpFlow(
       this,

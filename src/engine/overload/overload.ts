@@ -1,0 +1,200 @@
+/**
+ * Overload control (RFC 6357, RFC 7339 §5): which new requests are turned away so that the others are served in time.
+ * Waiting times are measured, not lengths of queues: that of what arrives, and that of what an application was given.
+ * Pure: time and chance come in as arguments, nothing is sent. docs/decisions/overload.md tells why it is like this.
+ */
+import { WaitingLine, type Place } from './line.js'
+import { LoopLag } from './loop-lag.js'
+import { RefusedLately } from './refused-lately.js'
+import { Sources } from './sources.js'
+
+export interface OverloadLimits {
+  /** The wait at which the first of the least important requests are turned away, ms; each rank above bears twice as much. */
+  delayMs: number
+  /** Fewer new requests per second than this are no load: the machine is slow for another reason. */
+  fewestPerSecond: number
+  /** Fewer requests than this with the applications are no queue. */
+  fewestWaiting: number
+  /** Most requests that wait for a first reaction of the applications; above, every new one is refused. */
+  maxWaiting: number
+  /** As many new requests per second from one address make it one that sends much. */
+  muchPerSecond: number
+}
+
+export const defaultOverloadLimits: OverloadLimits = {
+  delayMs: 40,
+  fewestPerSecond: 50,
+  fewestWaiting: 50,
+  maxWaiting: 10_000,
+  muchPerSecond: 20,
+}
+
+/**
+ * `input`: the engine can't keep up; `application`: the applications can't; `waiting`: too many wait for them;
+ * `repeated`: a copy of one that was refused.
+ */
+export type RefusalReason = 'input' | 'application' | 'waiting' | 'repeated'
+
+export interface OverloadStats {
+  refused: Record<RefusalReason, number>
+  /** ms. */
+  inputDelay: number
+  applicationDelay: number
+  waiting: number
+}
+
+/** A new request as far as this decision needs it. */
+export interface Newcomer {
+  method: string
+  /** Carries Authorization or Proxy-Authorization: its first leg has been paid for. */
+  hasCredentials: boolean
+  /** An emergency call (RFC 5031). */
+  emergency: boolean
+  address: string
+}
+
+/** Told once when requests begin to be refused, and once when that is over: one line each in the log. */
+export interface OverloadLog {
+  begun(stats: OverloadStats): void
+  over(seconds: number, refused: Record<RefusalReason, number>): void
+}
+
+/** How often `tick` wants to be called, ms. */
+export const tickMs = 50
+/** Weight of the newest tick in the rate of arrivals: half a second or so decides. */
+const smoothing = tickMs / 500
+/** Nothing refused for so long: the overload is over, ms. */
+const calmAfter = 5000
+/** Requests that can be turned away for a share; all others only by `maxWaiting`. */
+const sheddable = new Set(['INVITE', 'REGISTER', 'SUBSCRIBE', 'PUBLISH', 'MESSAGE'])
+
+export class Overload {
+  readonly #limits: OverloadLimits
+  /** By method and credentials: the second leg waits for the database, the first one does not. */
+  readonly #lines = new Map<string, WaitingLine>()
+  readonly #lag = new LoopLag(tickMs)
+  readonly #sources = new Sources()
+  readonly #refusedLately = new RefusedLately()
+  readonly #refused: Record<RefusalReason, number> = { input: 0, application: 0, waiting: 0, repeated: 0 }
+  #waiting = 0
+  #arrived = 0
+  /** Newcomers per second, over the last second or so. */
+  #arrivalRate = 0
+  #inputDelay = 0
+  /** Shedding since, and what was refused before it; undefined while nothing is refused. */
+  #shedding: { since: number; before: Record<RefusalReason, number> } | undefined
+  #lastRefusal = -Infinity
+
+  constructor(
+    limits: Partial<OverloadLimits>,
+    private readonly random: () => number,
+    private readonly log: OverloadLog,
+  ) {
+    this.#limits = { ...defaultOverloadLimits, ...limits }
+  }
+
+  /**
+   * Whether a request that would open a new transaction is turned away, and why; undefined lets it in. A copy of one
+   * that was turned away is turned away again. `key` names the transaction.
+   */
+  refuses(newcomer: Newcomer, key: string, now: number): RefusalReason | undefined {
+    this.#arrived++
+    const reason = this.#refusedLately.has(key, now) ? 'repeated' : this.#judge(newcomer, now)
+    if (reason === undefined) return undefined
+    this.#refused[reason]++
+    this.#refusedLately.add(key, now)
+    this.#lastRefusal = now
+    if (!this.#shedding) {
+      const before = { ...this.#refused }
+      before[reason]--
+      this.#shedding = { since: now, before }
+      this.log.begun(this.stats)
+    }
+    return reason
+  }
+
+  /** A request was handed to an application. `leave` is called at its first reaction, or when it is given up. */
+  enter(method: string, hasCredentials: boolean, now: number): { leave(now: number): void } {
+    const name = hasCredentials ? `${method} with credentials` : method
+    let line = this.#lines.get(name)
+    if (!line) this.#lines.set(name, (line = new WaitingLine()))
+    this.#waiting++
+    return new Wait(line, line.enter(now), () => this.#waiting--)
+  }
+
+  /** Measures; to be called every `tickMs`. @param inputDelay what the transports know of waiting input, ms */
+  tick(now: number, inputDelay: number): void {
+    this.#lag.tick(now)
+    this.#inputDelay = Math.max(this.#lag.delay, inputDelay)
+    this.#arrivalRate += smoothing * (this.#arrived * (1000 / tickMs) - this.#arrivalRate)
+    this.#arrived = 0
+    for (const line of this.#lines.values()) line.measure(now)
+    const shedding = this.#shedding
+    if (shedding && now - this.#lastRefusal > calmAfter) {
+      this.#shedding = undefined
+      const refused = { ...this.#refused }
+      for (const reason of reasons) refused[reason] -= shedding.before[reason]
+      this.log.over((this.#lastRefusal - shedding.since) / 1000, refused)
+    }
+  }
+
+  get stats(): OverloadStats {
+    let applicationDelay = 0
+    for (const line of this.#lines.values()) applicationDelay = Math.max(applicationDelay, this.#delayOf(line))
+    return {
+      refused: { ...this.#refused },
+      inputDelay: Math.round(this.#inputDelay),
+      applicationDelay: Math.round(applicationDelay),
+      waiting: this.#waiting,
+    }
+  }
+
+  #judge(newcomer: Newcomer, now: number): RefusalReason | undefined {
+    if (this.#waiting >= this.#limits.maxWaiting) return 'waiting'
+    if (!sheddable.has(newcomer.method)) return undefined
+    const input = this.#arrivalRate < this.#limits.fewestPerSecond ? 0 : this.#inputDelay
+    const application = this.#applicationDelay(newcomer.method)
+    const delay = Math.max(input, application)
+    if (delay <= this.#limits.delayMs) return undefined
+    const much = this.#sources.count(newcomer.address, now) > this.#limits.muchPerSecond
+    const rank = (newcomer.hasCredentials ? 1 : 0) + (much ? 0 : 1) + (newcomer.emergency ? 2 : 0)
+    if (this.random() >= shareToRefuse(delay, this.#limits.delayMs * 2 ** rank)) return undefined
+    return input > application ? 'input' : 'application'
+  }
+
+  /** A first leg that is let in becomes a second one: the longer of the two lines counts. */
+  #applicationDelay(method: string): number {
+    const first = this.#lines.get(method)
+    const second = this.#lines.get(`${method} with credentials`)
+    return Math.max(first ? this.#delayOf(first) : 0, second ? this.#delayOf(second) : 0)
+  }
+
+  #delayOf(line: WaitingLine): number {
+    return line.length < this.#limits.fewestWaiting ? 0 : line.delay
+  }
+}
+
+const reasons: readonly RefusalReason[] = ['input', 'application', 'waiting', 'repeated']
+
+/** None up to `bearable`, all from three times that on, and evenly more between. */
+export function shareToRefuse(delay: number, bearable: number): number {
+  return Math.min(1, Math.max(0, (delay - bearable) / (2 * bearable)))
+}
+
+class Wait {
+  #over = false
+
+  constructor(
+    private readonly line: WaitingLine,
+    private readonly place: Place,
+    private readonly onOver: () => void,
+  ) {}
+
+  /** Idempotent. */
+  leave(now: number): void {
+    if (this.#over) return
+    this.#over = true
+    this.line.leave(this.place, now)
+    this.onOver()
+  }
+}
