@@ -27,6 +27,8 @@ export interface Peer {
   readonly outgoing: boolean
   /** The name the peer's certificate is verified for; outgoing connections only. */
   readonly serverName?: string
+  /** Outgoing connections: time to connect, ms; default: the limit of the layer. */
+  readonly connectTimeoutMs?: number
 }
 
 /** How the layer wants outgoing connections made. */
@@ -89,7 +91,9 @@ export abstract class Connection implements SendingFlow {
     this.serverName = peer.serverName
     this.outgoing = peer.outgoing
     host.table.add(this)
-    if (this.outgoing) this.startDeadline(host.limits.connectTimeoutMs, 'no connection in time')
+    if (this.outgoing) {
+      this.startDeadline(peer.connectTimeoutMs ?? host.limits.connectTimeoutMs, 'no connection in time')
+    }
   }
 
   get open(): boolean {

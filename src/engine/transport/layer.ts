@@ -18,6 +18,7 @@ import type {
   Flow,
   Listener,
   ListenerSpec,
+  OpenOptions,
   OutgoingTls,
   SendFailure,
   TlsMaterial,
@@ -134,12 +135,12 @@ class Layer implements OwnedTransportLayer {
     transport: TransportName,
     address: string,
     port: number,
-    { preferred, serverName }: { preferred?: Listener; serverName?: string } = {},
+    { preferred, ...more }: OpenOptions = {},
   ): Flow | undefined {
     if (transport === 'udp') return this.openUdp(address, port, preferred)
     const remote = canonicalHost(address)
     const secure = transport === 'tls' || transport === 'wss'
-    const known = this.table.find(transport, remote, port, secure ? serverName : undefined)
+    const known = this.table.find(transport, remote, port, secure ? more.serverName : undefined)
     if (known) return known
     const listener = this.pick(this.streams, transport, remote, preferred)?.listener
     if (!this.host || !listener) return undefined
@@ -148,7 +149,7 @@ class Layer implements OwnedTransportLayer {
       this.log.warn({ transport, address, port }, 'no connection opened: too many are open')
       return undefined
     }
-    const peer = { address: remote, port, outgoing: true, ...(serverName !== undefined && { serverName }) }
+    const peer = { address: remote, port, outgoing: true, ...more }
     const how = {
       localAddress: isWildcard(listener.host) ? undefined : listener.host,
       verifyPeers: this.options.outgoingTls?.verify ?? true,

@@ -133,6 +133,15 @@ export interface OutgoingTls {
   trusted?: string
 }
 
+export interface OpenOptions {
+  /** The listener to send from, if its transport and address family fit. */
+  preferred?: Listener
+  /** The TLS server name to verify, and the Host of WebSocket. */
+  serverName?: string
+  /** Streams: time to connect, ms, where it is to be less than the layer's limit. */
+  connectTimeoutMs?: number
+}
+
 export interface TransportLayer {
   readonly listeners: readonly Listener[]
   /** Binds all listeners. Rejects with an Error that names transport, host and port if one can't be bound. */
@@ -151,14 +160,9 @@ export interface TransportLayer {
   /**
    * A flow to that peer: an existing connection is reused, else a stream connection is opened (bytes sent meanwhile
    * wait for it). `preferred` is used for UDP if transport and family fit. Undefined if no listener of that transport
-   * and address family exists. `serverName` is the TLS server name to verify and the Host of WebSocket.
+   * and address family exists.
    */
-  openFlow(
-    transport: TransportName,
-    address: string,
-    port: number,
-    options?: { preferred?: Listener; serverName?: string },
-  ): Flow | undefined
+  openFlow(transport: TransportName, address: string, port: number, options?: OpenOptions): Flow | undefined
   /**
    * The address and port that a peer behind `flow` shall use to reach us: the advertised one, else the bound one, else
    * (wildcard) the local address that faces `flow.remoteAddress`. IPv6 without brackets.
