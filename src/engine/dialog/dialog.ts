@@ -6,12 +6,12 @@ import { parseNameAddr } from '../message/name-addr.js'
 import { SipRequest, type SipMessage, type SipResponse } from '../message/sip-message.js'
 import { formatUri, parseUri, uriParam, withoutUriParams, type SipUri } from '../message/uri.js'
 import type { Flow } from '../transport/transport.js'
+import { usageOf } from './usages.js'
 
 /** The connected application that a dialog belongs to: a control session. */
 export interface DialogOwner {
   /** False once its connection is gone. */
   readonly authenticated: boolean
-  takes(method: string): boolean
   send(text: string): void
 }
 
@@ -92,7 +92,7 @@ export function dialogOfUas(
     flow,
     direct: request.values('via').length === 1,
     owner,
-    usages: new Set(),
+    usages: new Set([usageOf(request)]),
     ourInvite: false,
     peerInvite: false,
     onEnd: [],
@@ -133,7 +133,7 @@ export function dialogOfUac(
     flow,
     direct: false,
     owner,
-    usages: new Set(),
+    usages: new Set([usageOf(request)]),
     ourInvite: false,
     peerInvite: false,
     onEnd: [],

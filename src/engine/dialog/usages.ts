@@ -1,7 +1,8 @@
 /** What lives within a dialog: the call, and subscriptions (RFC 5057). It ends with the last of them. */
 import { headerParam } from '../message/name-addr.js'
-import type { SipMessage } from '../message/sip-message.js'
+import type { SipMessage, SipRequest } from '../message/sip-message.js'
 import type { Dialog } from './dialog.js'
+import type { DialogTable } from './table.js'
 
 /** RFC 6665 §8.2.1: a subscription is told from others in the dialog by its event package and id. */
 export function usageOf(request: SipMessage): string {
@@ -32,4 +33,44 @@ export function isLastNotify(notify: SipMessage): boolean {
   return (
     notify.cseq.method === 'NOTIFY' && /^\s*terminated\s*(;|$)/i.test(notify.get('subscription-state') ?? '')
   )
+}
+
+/**
+ * What the final response to a request within a dialog, of either side, does to the usages and to the dialog (RFC 5057
+ * §5).
+ *
+ * @param status 408 stands for no answer at all
+ * @param response absent if none has come
+ */
+export function applyFinal(
+  dialogs: DialogTable,
+  dialog: Dialog,
+  request: SipRequest,
+  status: number,
+  response?: SipMessage,
+): void {
+  if (status >= 200 && status < 300) {
+    if (beginsUsage(request, response)) dialog.usages.add(usageOf(request))
+    if (isLastNotify(request)) endSubscription(dialog, request)
+  } else if (status === 481 || status === 408) {
+    loseUsage(dialog, request)
+  }
+  // RFC 3261 §15.1.1: whatever the answer, the call is over; unless the request has to come again with credentials.
+  if (request.method === 'BYE' && status >= 200 && status !== 401 && status !== 407)
+    dialog.usages.delete('invite')
+  if (dialog.usages.size === 0) dialogs.remove(dialog)
+}
+
+/** Whether a 2xx to this request makes a call or a subscription. */
+export function beginsUsage(request: SipRequest, response: SipMessage | undefined): boolean {
+  if (request.method === 'INVITE' || request.method === 'SUBSCRIBE') return true
+  // RFC 4488 §4: a REFER may make no subscription.
+  return request.method === 'REFER' && !/^\s*false\b/i.test(response?.get('refer-sub') ?? '')
+}
+
+/** §5.1: of a subscription only that is lost, of anything else the whole dialog. */
+function loseUsage(dialog: Dialog, request: SipRequest): void {
+  if (request.method === 'NOTIFY') endSubscription(dialog, request)
+  else if (request.method === 'SUBSCRIBE') dialog.usages.delete(usageOf(request))
+  else if (request.method !== 'PRACK') dialog.usages.clear()
 }

@@ -1,0 +1,217 @@
+/**
+ * The server side of the applications' dialogs: what their responses make of a dialog (RFC 3261 §12.1.1, §13.3), and
+ * which requests of the peer get to them (§12.2.2, §14.2, §15.1.2).
+ */
+import { randomInt } from 'node:crypto'
+import { SipRequest, type SipResponse } from '../message/sip-message.js'
+import type { Incoming } from '../transaction/incoming.js'
+import type { Flow } from '../transport/transport.js'
+import { nameOurselves, ownContact } from './contact.js'
+import {
+  acceptSequence,
+  confirm,
+  dialogId,
+  dialogOfUas,
+  refreshTarget,
+  type Dialog,
+  type DialogOwner,
+} from './dialog.js'
+import type { DialogEnvironment } from './environment.js'
+import { endByUs } from './goodbye.js'
+import { tooLate, type Outcome } from './reliable.js'
+import { ServedInvite } from './served-invite.js'
+import { applyFinal, beginsUsage } from './usages.js'
+
+/** A request that an application answers. */
+export interface Served {
+  readonly incoming: Incoming
+  readonly owner: DialogOwner
+  /** The one it came in, or that its responses have made. */
+  dialog: Dialog | undefined
+  invite?: ServedInvite
+}
+
+/** Methods whose responses make dialogs (§12.1; RFC 6665 §4.4.1; RFC 3515 §2.4.6). */
+const dialogMaking: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER'])
+
+/** Whose 1xx (INVITE) and 2xx responses say where we are reached from now on. */
+const needContact: ReadonlySet<string> = new Set([...dialogMaking, 'UPDATE'])
+
+export class Uas {
+  /** The last INVITE of each dialog: for its PRACK and ACK. */
+  readonly #invites = new Map<Dialog, ServedInvite>()
+
+  constructor(private readonly env: DialogEnvironment) {}
+
+  /** Whether it is for this layer to answer: it makes a dialog, or came in one. */
+  concerns(served: Served): boolean {
+    return served.dialog !== undefined || dialogMaking.has(served.incoming.request.method)
+  }
+
+  /** A response of the application to a request that concerns this layer; `onOutcome` is called once, maybe later. */
+  respond(served: Served, response: SipResponse, onOutcome: (outcome: Outcome) => void): void {
+    this.#complete(served, response)
+    if (served.incoming.request.method !== 'INVITE') return onOutcome(this.#transmit(served, response))
+    served.invite ??= this.#serve(served)
+    served.invite.respond(response, onOutcome)
+  }
+
+  /** The request has its final answer, whoever gave it; undefined: it is never to be answered. */
+  answered(served: Served, response: SipResponse | undefined): void {
+    const { dialog, invite, incoming } = served
+    const { request } = incoming
+    const accepted = response !== undefined && response.status < 300
+    if (!accepted) invite?.end()
+    if (!dialog) return
+    if (request.method === 'INVITE') dialog.peerInvite = false
+    if (request.toTag === undefined) {
+      if (!accepted) this.env.dialogs.remove(dialog)
+    } else if (response) {
+      if (accepted) refreshTarget(dialog, request, incoming.flow)
+      applyFinal(this.env.dialogs, dialog, request, response.status, response)
+    }
+  }
+
+  /**
+   * A request of the peer within a dialog: answered here if it may not be now, else `deliver` hands it up.
+   */
+  receive(incoming: Incoming, dialog: Dialog, deliver: () => void): void {
+    const { request } = incoming
+    incoming.proven = true
+    // §12.2.2: it was overtaken by a later one.
+    if (!acceptSequence(dialog, request)) return incoming.reply(500)
+    switch (request.method) {
+      case 'INVITE': {
+        // §14.2.
+        if (dialog.ourInvite) return incoming.reply(491)
+        if (dialog.peerInvite) return incoming.reply(500, undefined, [['Retry-After', String(randomInt(11))]])
+        // RFC 5407 §3.1.4: the offer of the one before may still be on its way, in the ACK.
+        if (this.#invites.get(dialog)?.awaitsAck) return incoming.reply(491)
+        dialog.peerInvite = true
+        return deliver()
+      }
+      case 'PRACK': {
+        const release = this.#invites.get(dialog)?.receivePrack(request)
+        if (!release) return incoming.reply(481)
+        deliver()
+        return release()
+      }
+      case 'BYE':
+        return this.#receiveBye(incoming, dialog, deliver)
+      default:
+        return deliver()
+    }
+  }
+
+  /** False if no 2xx of ours waits for it: a repetition, or a stray one. */
+  receiveAck(ack: SipRequest, flow: Flow): boolean {
+    const dialog = this.env.dialogs.find(ack)
+    const invite = dialog && this.#invites.get(dialog)
+    if (!dialog || !invite?.receiveAck(ack)) return false
+    this.env.tell(dialog, ack, { source: 'network', flow, transactionId: invite.id })
+    return true
+  }
+
+  #receiveBye(incoming: Incoming, dialog: Dialog, deliver: () => void): void {
+    if (dialog.state === 'confirmed') {
+      if (!dialog.usages.has('invite')) return incoming.reply(481)
+      // §15.1.2: a re-INVITE that is still open ends with it.
+      if (dialog.peerInvite) this.#invites.get(dialog)?.terminate()
+      return deliver()
+    }
+    // §15: in place of a CANCEL, to end this one of several early dialogs.
+    incoming.reply(200)
+    this.#invites.get(dialog)?.terminate()
+  }
+
+  /** §12.1.1, §13.3.1.4: Contact, and our own address where the application can't know it. */
+  #complete({ incoming, dialog }: Served, response: SipResponse): void {
+    const { request, flow } = incoming
+    const { transport } = this.env
+    const { status } = response
+    nameOurselves(response, transport, flow)
+    const wanted = status > 100 && status < 300 && (status >= 200 || request.method === 'INVITE')
+    if (!wanted || !needContact.has(request.method) || response.get('contact') !== undefined) return
+    response.append('contact', dialog?.localContact ?? ownContact(transport, flow))
+  }
+
+  #serve(served: Served): ServedInvite {
+    const { incoming } = served
+    const invite = new ServedInvite(this.env, incoming, {
+      transmit: (response) => this.#transmit(served, response),
+      onNoPrack: () => this.#terminate(served, 504, 'no PRACK'),
+      onNoAck: () => served.dialog && endByUs(this.env, served.dialog, 'ACK timeout'),
+      onTerminated: () => this.#terminate(served, 487, 'BYE'),
+    })
+    if (served.dialog) this.#bind(served.dialog, invite)
+    return invite
+  }
+
+  #bind(dialog: Dialog, invite: ServedInvite): void {
+    if (!this.#invites.has(dialog)) {
+      dialog.onEnd.push(() => {
+        this.#invites.get(dialog)?.end()
+        this.#invites.delete(dialog)
+      })
+    }
+    this.#invites.set(dialog, invite)
+  }
+
+  #terminate({ incoming, dialog }: Served, status: number, why: string): void {
+    const { request } = incoming
+    const id = dialog?.id
+    incoming.reply(status)
+    const cancel = new SipRequest('CANCEL', request.uri)
+    for (const name of ['via', 'from', 'to', 'call-id']) cancel.append(name, request.get(name) ?? '')
+    cancel.append('cseq', `${request.cseq.seq} CANCEL`)
+    cancel.append('reason', `SIP;cause=${status};text="${why}"`)
+    this.env.cancelled(incoming, cancel, id)
+  }
+
+  #transmit(served: Served, response: SipResponse): Outcome {
+    const { incoming } = served
+    const { request } = incoming
+    const { status } = response
+    const made = request.toTag === undefined && makesDialog(request, response)
+    if (made) {
+      const refused = served.dialog ? undefined : this.#make(served, response)
+      if (refused) return refused
+      if (served.dialog && status >= 200) confirm(served.dialog, response)
+    } else if (served.dialog && status >= 200 && status < 300) {
+      served.dialog.localContact = response.get('contact') ?? served.dialog.localContact
+    }
+    const sent = incoming.respond(response)
+    if (sent) return { sent }
+    if (made && status < 200 && served.dialog) this.env.dialogs.remove(served.dialog)
+    return tooLate
+  }
+
+  /** The dialog begins; or the request is refused, and this says why. */
+  #make(served: Served, response: SipResponse): Outcome | undefined {
+    const { incoming, owner, invite } = served
+    const { request, flow } = incoming
+    const { dialogs } = this.env
+    const refuse = (status: number, refused: string): Outcome => {
+      incoming.reply(status, undefined, status === 503 ? [['Retry-After', '10']] : [])
+      return { refused }
+    }
+    if (dialogs.full) return refuse(503, 'too many dialogs')
+    // §8.2.2.2: the same request over another way, or another one with its identity.
+    if (dialogs.get(dialogId(request.callId, request.fromTag ?? ''))) {
+      return refuse(482, 'dialog already exists, rejecting this request')
+    }
+    const dialog = dialogOfUas(request, response, flow, owner)
+    if (!dialog) return refuse(400, 'request has no Contact')
+    dialogs.add(dialog)
+    served.dialog = dialog
+    if (invite) this.#bind(dialog, invite)
+    return undefined
+  }
+}
+
+/** §12.1: a 2xx, of INVITE also a provisional response with a tag. */
+function makesDialog(request: SipRequest, response: SipResponse): boolean {
+  const { status } = response
+  if (status <= 100 || status >= 300) return false
+  return status >= 200 ? beginsUsage(request, response) : request.method === 'INVITE'
+}
