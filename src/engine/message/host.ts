@@ -16,8 +16,9 @@ export function parseHostPort(text: string): HostPort | undefined {
   let host: string
   if (text.charCodeAt(0) === 91 /* [ */) {
     const close = text.indexOf(']')
-    host = text.slice(1, close === -1 ? 1 : close)
-    if (!isIPv6(host)) return undefined
+    const address = ipv6Of(text.slice(1, close === -1 ? 1 : close))
+    if (address === undefined) return undefined
+    host = address
     hostEnd = close + 1
   } else {
     const colon = text.indexOf(':')
@@ -31,6 +32,16 @@ export function parseHostPort(text: string): HostPort | undefined {
   if (rest.charCodeAt(0) !== 58 /* : */) return undefined
   const port = parseNumber(trimmedSlice(rest, 1, rest.length), maxPort)
   return port === undefined ? undefined : { host, port }
+}
+
+/**
+ * The grammar of RFC 3261 has a colon too many where an IPv4 address follows `::` (RFC 5954 §2). What was written by it
+ * is read as what it means (RFC 5118 §4.10).
+ */
+function ipv6Of(text: string): string | undefined {
+  if (isIPv6(text)) return text
+  const mended = text.replace(/:::(?=\d+\.)/, '::')
+  return isIPv6(mended) ? mended : undefined
 }
 
 /** `host`, `host:port`, `[v6]:port` */

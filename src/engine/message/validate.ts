@@ -6,7 +6,7 @@ import type { HeaderField } from './message.js'
 import { parseNameAddr } from './name-addr.js'
 import type { SipMessage, SipRequest, SipResponse } from './sip-message.js'
 import { parseUri, uriScheme } from './uri.js'
-import { parseVia } from './via.js'
+import { ownVersion, parseVia } from './via.js'
 
 /** Why a message can't be used, as the status and the reason phrase of its answer. */
 export interface Problem {
@@ -135,9 +135,9 @@ export function findProblem(message: SipRequest | SipResponse): Problem | undefi
 
 /** All values: after ours is taken off a response, the next one is where it goes. */
 function areVias(message: SipMessage, line: string, topmost: boolean): boolean {
-  if (topmost && message.peekVia() === undefined) return false
+  if (topmost && message.peekVia()?.version !== ownVersion) return false
   if (topmost && !line.includes(',')) return true
-  return splitList(line).every((value) => parseVia(value) !== undefined)
+  return splitList(line).every((value) => parseVia(value)?.version === ownVersion)
 }
 
 function listProblem(name: 'contact' | 'route', line: string): Problem | undefined {

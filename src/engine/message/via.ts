@@ -6,6 +6,9 @@ import { findParam, formatParams, parseParams, withParam, type Param } from './p
 /** Branches of RFC 3261 elements begin with it (§8.1.1.7). */
 export const magicCookie = 'z9hG4bK'
 
+/** The version of SIP that this is. */
+export const ownVersion = '2.0'
+
 /** One Via value. Immutable; changed copies come from `with`. */
 export class Via {
   readonly branch: string | undefined
@@ -23,6 +26,8 @@ export class Via {
     readonly host: string,
     readonly port: number | undefined,
     readonly params: readonly Param[],
+    /** Of SIP, as in the start line. Others than 2.0 are read so that their senders can be told. */
+    readonly version: string = ownVersion,
   ) {
     this.branch = findParam(params, 'branch')
     const received = findParam(params, 'received')
@@ -43,35 +48,36 @@ export class Via {
 
   /** The same with one parameter (lower case name) replaced or added. */
   with(name: string, value: string | undefined): Via {
-    return new Via(this.transport, this.host, this.port, withParam(this.params, name, value))
+    const { transport, host, port, params, version } = this
+    return new Via(transport, host, port, withParam(params, name, value), version)
   }
 }
 
 /**
  * Reads one Via value; blanks are allowed around every separator (§25.1: SLASH, COLON, SEMI and EQUAL include LWS).
- * Undefined if it is malformed or not of SIP/2.0.
+ * Undefined if it is malformed.
  */
 export function parseVia(text: string): Via | undefined {
-  const from = transportStart(text)
-  const end = from === -1 ? -1 : tokenEnd(text, from)
-  if (end <= from || !isBlank(text.charCodeAt(end))) return undefined
+  let version = ownVersion
+  let from = 8
+  if (!text.startsWith('SIP/2.0/') || isBlank(text.charCodeAt(from))) {
+    const protocol = /^[ \t]*sip[ \t]*\/[ \t]*(\d+\.\d+)[ \t]*\/[ \t]*/i.exec(text)
+    if (protocol?.[1] === undefined) return undefined
+    version = protocol[1]
+    from = protocol[0].length
+  }
+  const end = tokenEnd(text, from)
+  if (end === from || !isBlank(text.charCodeAt(end))) return undefined
   const transport = text.slice(from, end)
   const semicolon = text.indexOf(';', end)
   const sentByEnd = semicolon === -1 ? text.length : semicolon
   const sentBy = parseHostPort(trimmedSlice(text, end, sentByEnd))
   const params = parseParams(text, sentByEnd)
   if (sentBy === undefined || params === undefined) return undefined
-  return new Via(transport.toUpperCase(), sentBy.host, sentBy.port, params)
-}
-
-/** Position of the transport behind `SIP/2.0/`, or -1. */
-function transportStart(text: string): number {
-  if (text.startsWith('SIP/2.0/') && !isBlank(text.charCodeAt(8))) return 8
-  const protocol = /^[ \t]*sip[ \t]*\/[ \t]*2\.0[ \t]*\/[ \t]*/i.exec(text)
-  return protocol === null ? -1 : protocol[0].length
+  return new Via(transport.toUpperCase(), sentBy.host, sentBy.port, params, version)
 }
 
 /** `SIP/2.0/UDP host:port;branch=...` */
 export function formatVia(via: Via): string {
-  return `SIP/2.0/${via.transport} ${formatHostPort(via.host, via.port)}${formatParams(via.params)}`
+  return `SIP/${via.version}/${via.transport} ${formatHostPort(via.host, via.port)}${formatParams(via.params)}`
 }

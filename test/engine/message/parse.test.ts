@@ -168,7 +168,7 @@ t.test('what is wrong with a request decides its answer', async (t) => {
     ['400 Escaped NUL in URI', { to: 'To: <sip:null-%00-null@example.org>' }],
     ['400 Escaped NUL in URI', extra('Contact: <sip:%00@192.0.2.1>')],
     ['drop Malformed Via', { via: 'Via: SIP/2.0/UDP' }],
-    ['drop Malformed Via', { via: 'Via: SIP/3.0/UDP 192.0.2.1;branch=z9hG4bKa' }],
+    ['400 Malformed Via', { via: 'Via: SIP/3.0/UDP 192.0.2.1;branch=z9hG4bKa' }],
     ['400 Malformed Via', { via: 'Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa,' }],
     ['400 Malformed Via', extra('Via: nonsense')],
     ['400 Malformed Contact', extra('Contact: "Joe" <sip:joe@example.org>;;;;')],

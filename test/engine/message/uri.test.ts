@@ -39,6 +39,8 @@ t.test('parameters are found in any case; flags have an empty value', async (t) 
 t.test('IPv6 hosts have no brackets inside and get them back', async (t) => {
   t.equal(uri('sip:[2001:DB8::1]:5061').host, '2001:db8::1')
   t.equal(uri('sip:[2001:db8::1]').port, undefined)
+  // A colon too many before an IPv4 address, as the grammar of RFC 3261 had it (RFC 5118 §4.10).
+  t.equal(uri('sip:[2001:db8:::192.0.2.1]').host, '2001:db8::192.0.2.1')
   t.equal(formatUri(uri('sip:a@[2001:db8::1]:5061;lr')), 'sip:a@[2001:db8::1]:5061;lr')
 })
 
@@ -77,6 +79,8 @@ t.test('what is no URI gives undefined', async (t) => {
     'sip:a@b;=x',
     'sip:a@b?',
     'sip:a@[::1',
+    'sip:a@[2001:db8:::1]',
+    'sip:a@[:::::192.0.2.1]',
     'sip:a@[::1]x',
     'sip:a@[1.2.3.4]',
     'sip:a@::1',

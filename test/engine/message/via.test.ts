@@ -38,7 +38,13 @@ t.test('only a cookie with something behind it makes a branch unique', async (t)
   t.equal(cookie(''), false)
 })
 
-t.test('what is no Via of SIP/2.0 gives undefined', async (t) => {
+t.test('a Via of another version of SIP is read and written as it is', async (t) => {
+  const via = parseVia('SIP / 7.0 / UDP h:5070;branch=z9hG4bKx')
+  t.equal(via?.version, '7.0')
+  t.equal(via && formatVia(via.with('rport', '1')), 'SIP/7.0/UDP h:5070;branch=z9hG4bKx;rport=1')
+})
+
+t.test('what is no Via gives undefined', async (t) => {
   for (const text of [
     '',
     'SIP/2.0',
@@ -46,7 +52,8 @@ t.test('what is no Via of SIP/2.0 gives undefined', async (t) => {
     'SIP/2.0/UDP ',
     'SIP/2.0/ h',
     'SIP/2.0/U(P h',
-    'SIP/1.0/UDP h',
+    'SIP/1/UDP h',
+    'SIP//UDP h',
     'HTTP/2.0/UDP h',
     'SIP/2.0/UDP h h',
     'SIP/2.0/UDP h:x',
