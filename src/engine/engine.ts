@@ -10,8 +10,10 @@ import { Overload, tickMs, type OverloadLimits, type OverloadStats } from './ove
 import type { ProxyEnvironment } from './proxy/client.js'
 import { DialogTokens } from './proxy/dialog-token.js'
 import { forwardAck, forwardInDialog } from './proxy/in-dialog.js'
-import { resolveBySystem, type ResolveHost } from './proxy/next-hop.js'
 import { RecordRouting } from './proxy/record-route.js'
+import type { Dns } from './resolve/dns.js'
+import { Servers } from './resolve/servers.js'
+import { SystemDns } from './resolve/system-dns.js'
 import { TransactionTable } from './transaction/table.js'
 import { TimerWheel, defaultTiming, type Scheduler, type Timing } from './transaction/timers.js'
 import type { TransactionEnvironment } from './transaction/transaction.js'
@@ -54,7 +56,7 @@ export interface EngineOptions {
   /** For tests. */
   timing?: Timing
   scheduler?: Scheduler
-  resolve?: ResolveHost
+  dns?: Dns
 }
 
 export interface EngineAddresses {
@@ -115,7 +117,7 @@ export function createEngine(options: EngineOptions): Engine {
     ...environment,
     transport,
     recordRouting,
-    resolve: options.resolve ?? resolveBySystem,
+    servers: new Servers(options.dns ?? new SystemDns(), wheel, () => transport.listeners),
     maxForks: limits.maxForks,
     startClient: (request, flow, user) => table.startClient(request, flow, user),
     unique: () => randomToken(10),

@@ -1,23 +1,25 @@
 /** Runs the engine in a worker thread and speaks with it; the application side reaches it by the control port. */
 import { Worker } from 'node:worker_threads'
 import type { EngineAddresses, EngineOptions, EngineStats } from './engine.js'
+import type { TlsMaterial } from './transport/transport.js'
 
-export type WorkerOptions = Omit<
-  EngineOptions,
-  'recordRouteKey' | 'log' | 'timing' | 'scheduler' | 'resolve'
-> & {
+export type WorkerOptions = Omit<EngineOptions, 'recordRouteKey' | 'log' | 'timing' | 'scheduler' | 'dns'> & {
   recordRouteKey: Uint8Array
   /** Whether debug lines are wanted at all; they cross a thread. */
   debug: boolean
 }
 
 export type HostMessage =
-  { type: 'drain'; id: number; ms: number } | { type: 'stop'; id: number } | { type: 'stats'; id: number }
+  | { type: 'drain'; id: number; ms: number }
+  | { type: 'stop'; id: number }
+  | { type: 'stats'; id: number }
+  | { type: 'updateTls'; id: number; material: TlsMaterial }
 
 export type WorkerMessage =
   | { type: 'ready'; addresses: EngineAddresses }
   | { type: 'failed'; error: Record<string, unknown> }
   | { type: 'done'; id: number }
+  | { type: 'refused'; id: number; error: Record<string, unknown> }
   | { type: 'stats'; id: number; stats: EngineStats }
   | { type: 'log'; level: 'debug' | 'warn' | 'error'; text: string; details: Record<string, unknown> }
 
@@ -29,6 +31,8 @@ export interface EngineLog {
 
 export interface EngineHost {
   addresses: EngineAddresses
+  /** See Engine. Rejects if the certificate can't be used, or if the thread is dead. */
+  updateTls(material: TlsMaterial): Promise<void>
   /** Takes no new calls, waits up to `ms` for unanswered requests. */
   drain(ms: number): Promise<void>
   stop(): Promise<void>
@@ -103,6 +107,11 @@ export async function startEngine(
 
   return {
     addresses,
+    async updateTls(material) {
+      const answer = await ask((id) => ({ type: 'updateTls', id, material }))
+      if (!answer) throw failure
+      if (answer.type === 'refused') throw revive(answer.error['err'])
+    },
     async drain(ms) {
       await ask((id) => ({ type: 'drain', id, ms }))
     },

@@ -1,13 +1,17 @@
-/** A request on its way to its next hop (RFC 3261 §8.1.2, §18.1.1; RFC 3263 §4.3 for the way from server to server). */
+/**
+ * A request on its way to its next hop: RFC 3261 §8.1.2 and §18.1.1, and RFC 3263 §4.3 for the way from one server to
+ * the next. Times and bounds: docs/decisions/next-hop.md.
+ */
 import { parseNameAddr } from '../message/name-addr.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
-import { nextHop } from '../proxy/next-hop.js'
+import type { Server } from '../resolve/locate.js'
 import type { Timer } from '../transaction/timers.js'
-import { flowTo, type FlowAddress, type Peer } from '../transport/peer.js'
-import { isReliable, type Flow, type Listener } from '../transport/transport.js'
+import { flowTo, type Peer } from '../transport/peer.js'
+import { isReliable, type Flow, type Listener, type OpenOptions } from '../transport/transport.js'
 import { Attempt, type CancelHeaders } from './attempt.js'
 import type { ClientEnvironment } from './environment.js'
 import { pushVia } from './own-via.js'
+import { maxDatagram, preferredMaxDatagram, wireSize } from './wire-size.js'
 
 /** What is to be sent, and where to. */
 export interface OutgoingRequest {
@@ -48,34 +52,62 @@ export interface OutgoingUser {
   onFailure(status: number, error?: Error): void
 }
 
-/** Largest payload of a UDP datagram over IPv4, bytes. */
-const maxDatagram = 65_507
+/** What was tried last. */
+interface Trial {
+  attempt: Attempt
+  /** Absent: the flow that was asked for. */
+  server?: Server
+  /** Sent over TCP for its size alone; the server was named for UDP. */
+  moved: boolean
+}
+
+type Outcome = { response: SipResponse } | { status: number; error?: Error | undefined }
+
+/**
+ * How long a server may be silent while there is another one to try, in T1. To an INVITE one that is there says 100
+ * within 200 ms (§17.2.1); to another request it may say nothing until it has the answer (RFC 4320 §4.1).
+ */
+const inviteSilence = 8
+const otherSilence = 16
+
+/** Time to connect where only the size speaks for TCP, ms: a firewall that drops it may not hold up the call. */
+const connectForSizeMs = 2000
 
 export class Outgoing {
-  #attempt: Attempt | undefined
+  readonly #isInvite: boolean
+  /** Servers that are still to be tried. */
+  #left: Server[] = []
+  #trial: Trial | undefined
+  #cancelled = false
   #ended = false
-  #lookUp: Timer | undefined
+  /** By then some server must have reacted. Scheduler time. */
+  #deadline = Infinity
+  #timer: Timer | undefined
 
   constructor(
     private readonly env: ClientEnvironment,
     private readonly what: OutgoingRequest,
     private readonly user: OutgoingUser,
-  ) {}
+  ) {
+    this.#isInvite = what.request.method === 'INVITE'
+  }
 
   start(): void {
+    const { scheduler, timing, transport, servers } = this.env
     const { flow: peer, preferred } = this.what
     if (peer) {
-      const flow = flowTo(peer, this.env.transport, preferred)
-      return flow ? this.#send(flow) : this.#fail(430)
+      const flow = flowTo(peer, transport, preferred)
+      return flow ? this.#send(flow, this.#copyFor(flow)) : this.#fail(430)
     }
-    const hop = nextHop(this.#nextHop(), this.env.resolve)
-    if (!(hop instanceof Promise)) return this.#connect(hop)
-    // A name that takes long to resolve may not hold the caller longer than a server that is silent.
-    this.#lookUp = this.env.scheduler.after(64 * this.env.timing.t1, () => this.#fail(408))
-    hop.then(
-      (address) => this.#connect(address),
-      () => this.#connect(undefined),
-    )
+    // However many servers there are: the sender of a request that we pass on waits no longer than this (timer B, F).
+    const patience = 64 * timing.t1
+    this.#deadline = scheduler.now() + patience
+    const found = servers.find(this.#nextHop())
+    if (!(found instanceof Promise)) return this.#tryAll(found)
+    this.#timer = scheduler.after(patience, () => this.#fail(408))
+    found
+      .then((list) => this.#tryAll(list))
+      .catch((error: unknown) => this.#fail(503, error instanceof Error ? error : undefined))
   }
 
   /**
@@ -83,8 +115,9 @@ export class Outgoing {
    * any more. `headers`: extra header lines such as Reason (RFC 3326), label and value.
    */
   cancel(headers: CancelHeaders): void {
-    if (this.#ended || this.what.request.method !== 'INVITE') return
-    if (this.#attempt) this.#attempt.cancel(headers)
+    if (this.#ended || !this.#isInvite) return
+    this.#cancelled = true
+    if (this.#trial) this.#trial.attempt.cancel(headers)
     else this.#fail(487)
   }
 
@@ -95,53 +128,124 @@ export class Outgoing {
   abandon(): void {
     if (this.#ended) return
     this.#end()
-    this.#attempt?.abandon()
+    this.#trial?.attempt.abandon()
   }
 
   #nextHop(): string {
-    const { request, nextHop: wanted } = this.what
-    if (wanted !== undefined) return wanted
+    const { request, nextHop } = this.what
+    if (nextHop !== undefined) return nextHop
     const route = request.values('route')[0]
     return (route === undefined ? undefined : parseNameAddr(route)?.uri) ?? request.uri
   }
 
-  #connect(address: FlowAddress | undefined): void {
-    // Cancelled or given up while the name was being resolved.
+  #tryAll(servers: readonly Server[]): void {
+    // Cancelled or given up while the name was being looked up.
     if (this.#ended) return
-    this.#lookUp?.cancel()
-    const { preferred } = this.what
-    const flow =
-      address &&
-      this.env.transport.openFlow(
-        address.transport,
-        address.address,
-        address.port,
-        preferred ? { preferred } : {},
-      )
-    if (flow) this.#send(flow)
-    else this.#fail(503)
+    this.#timer?.cancel()
+    this.#left = [...servers]
+    this.#tryNext({ status: 503 })
   }
 
-  #send(flow: Flow): void {
+  /** `last`: what came of the server before; the user hears of it only if there is none left. */
+  #tryNext(last: Outcome): void {
+    for (;;) {
+      const server = this.#left.shift()
+      if (!server || this.env.scheduler.now() >= this.#deadline) return this.#conclude(last)
+      const flow = this.#open(server)
+      if (flow) return this.#sendTo(server, flow)
+    }
+  }
+
+  #open({ transport, address, port, serverName }: Server, more: OpenOptions = {}): Flow | undefined {
+    const options: OpenOptions = { ...more }
+    if (this.what.preferred) options.preferred = this.what.preferred
+    if (serverName !== undefined) options.serverName = serverName
+    return this.env.transport.openFlow(transport, address, port, options)
+  }
+
+  #sendTo(server: Server, flow: Flow): void {
+    const request = this.#copyFor(flow)
+    const tcp = this.#instead(server, request)
+    if (tcp) this.#send(tcp, this.#copyFor(tcp), server, true)
+    else this.#send(flow, request, server)
+  }
+
+  /** §18.1.1: a large request goes over TCP, unless the server is known to take none. */
+  #instead(server: Server, request: SipRequest): Flow | undefined {
+    if (server.transport !== 'udp' || wireSize(request) <= preferredMaxDatagram) return undefined
+    if (!this.env.servers.mayTakeTcp(server)) return undefined
+    return this.#open({ ...server, transport: 'tcp' }, { connectTimeoutMs: connectForSizeMs })
+  }
+
+  #copyFor(flow: Flow): SipRequest {
     const request = this.what.request.clone()
     this.what.finish?.(request, flow)
     pushVia(request, flow, this.env.transport, this.what.branch())
-    // §18.1.1: it has to fit, and nobody can be asked to take it in parts.
-    if (!isReliable(flow.transport) && isOversize(request)) return this.#fail(513)
-    this.#attempt = new Attempt(this.env, request, flow, {
-      onResponse: (response) => {
-        if (response.status >= 200) this.#end()
-        this.user.onResponse(response)
-      },
-      onFailure: (status, error) => this.#fail(this.#failureOver(flow, status), error),
-    })
-    this.user.onSent?.(request, flow)
-    this.#attempt.start()
+    return request
   }
 
-  /** RFC 5626 §5.3.1: a connection that is gone is 430. That a datagram could not be sent says nothing about a flow. */
-  #failureOver(flow: Flow, status: number): number {
-    return status === 503 && this.what.flow && isReliable(flow.transport) ? 430 : status
+  #send(flow: Flow, request: SipRequest, server?: Server, moved = false): void {
+    if (!isReliable(flow.transport) && wireSize(request) > maxDatagram) return this.#fail(513)
+    const attempt = new Attempt(this.env, request, flow, {
+      onResponse: (response) => this.#onResponse(trial, response),
+      onFailure: (status, error) => this.#onFailure(trial, status, error),
+    })
+    const trial: Trial = { attempt, moved, ...(server && { server }) }
+    this.#trial = trial
+    this.#limitSilence(trial)
+    this.user.onSent?.(request, flow)
+    attempt.start()
+  }
+
+  /** Not needed for the first attempt where there is but one: its transaction has the same time. */
+  #limitSilence(trial: Trial): void {
+    const { scheduler, timing } = this.env
+    this.#timer?.cancel()
+    const left = this.#deadline - scheduler.now()
+    const hasAlternative = this.#left.length > 0 || trial.moved
+    const limit = (this.#isInvite ? inviteSilence : otherSilence) * timing.t1
+    const wait = hasAlternative ? Math.min(limit, left) : left
+    if (wait >= 64 * timing.t1) return
+    this.#timer = scheduler.after(wait, () => {
+      if (!trial.attempt.silent) return
+      trial.attempt.abandon()
+      this.#onFailure(trial, 408)
+    })
+  }
+
+  #onResponse(trial: Trial, response: SipResponse): void {
+    const { status } = response
+    const { servers } = this.env
+    if (trial !== this.#trial) {
+      // A 2xx of a server that was given up for its silence: it has won, whoever else is being asked.
+      if (!this.#ended) this.#trial?.attempt.abandon()
+    } else if (trial.server && !this.#ended) {
+      if (status !== 503) servers.answered(trial.server)
+      else {
+        servers.failed(trial.server, retryAfterMs(response))
+        if (!this.#cancelled) return this.#tryNext({ response })
+      }
+    }
+    this.#conclude({ response })
+  }
+
+  #onFailure(trial: Trial, status: number, error?: Error): void {
+    if (trial !== this.#trial || this.#ended) return
+    const { server, moved, attempt } = trial
+    if (!server) return this.#fail(statusOfFlow(attempt.flow, status), error)
+    if (moved) {
+      // It was to be found for UDP, and is still there for it (§18.1.1).
+      this.env.servers.refusedTcp(server)
+      this.#left.unshift(server)
+    } else if (status !== 487) this.env.servers.failed(server)
+    if (this.#cancelled) this.#fail(status, error)
+    else this.#tryNext({ status, error })
+  }
+
+  #conclude(outcome: Outcome): void {
+    if (!('response' in outcome)) return this.#fail(outcome.status, outcome.error)
+    if (outcome.response.status >= 200) this.#end()
+    this.user.onResponse(outcome.response)
   }
 
   #fail(status: number, error?: Error): void {
@@ -152,11 +256,18 @@ export class Outgoing {
 
   #end(): void {
     this.#ended = true
-    this.#lookUp?.cancel()
+    this.#left = []
+    this.#timer?.cancel()
   }
 }
 
-function isOversize(request: SipRequest): boolean {
-  // Header sections are bounded far below, so that nearly all requests need no counting.
-  return request.body.length > maxDatagram / 2 && request.serialize().length > maxDatagram
+/** RFC 5626 §5.3.1: a connection that is gone is 430. That a datagram could not be sent says nothing about a flow. */
+function statusOfFlow(flow: Flow, status: number): number {
+  return status === 503 && isReliable(flow.transport) ? 430 : status
+}
+
+/** RFC 3261 §20.33; undefined if there is none. */
+function retryAfterMs(response: SipResponse): number | undefined {
+  const seconds = Number.parseInt(response.get('retry-after') ?? '', 10)
+  return seconds >= 0 ? seconds * 1000 : undefined
 }

@@ -1,0 +1,25 @@
+/** Lets a bounded number of tasks run at once, and a bounded number wait. */
+export class Gate {
+  #running = 0
+  readonly #waiting: (() => void)[] = []
+
+  constructor(
+    private readonly atOnce: number,
+    private readonly maxWaiting: number,
+  ) {}
+
+  /** Rejects without running the task if too many wait already. */
+  async run<Result>(task: () => Promise<Result>): Promise<Result> {
+    if (this.#running < this.atOnce) this.#running++
+    else if (this.#waiting.length >= this.maxWaiting) throw new Error('too many look-ups are under way')
+    // Whoever leaves hands its place over.
+    else await new Promise<void>((enter) => this.#waiting.push(enter))
+    try {
+      return await task()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#running--
+    }
+  }
+}
