@@ -2,8 +2,8 @@
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Sipp, type SippResult, type SippRun, type SippUser } from '../test/support/sipp.js'
-import { root } from '../test/support/tools.js'
-import type { Mode } from './options.js'
+import { findTool, root } from '../test/support/tools.js'
+import type { Mode } from './modes.js'
 import { cpuSeconds, memoryBytes } from './processes.js'
 import { operations, percentile, type Operation } from './wire-log.js'
 
@@ -42,6 +42,12 @@ const warmUp = 2
 export const boundPort = '9'
 
 export const scenario = (name: string): string => path.join(root, 'bench/scenarios', `${name}.xml`)
+
+/** @throws Error if there is no SIPp on this machine */
+export const requireSipp = (): void => {
+  if (findTool('sipp') !== undefined) return
+  throw new Error('sipp is not installed (Debian: apt-get install sip-tester)')
+}
 
 /** SIPp options for a load: it may not throttle itself below what is asked, nor stop because it was late. */
 export const loadOptions = (rate: number): string[] => [

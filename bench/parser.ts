@@ -1,100 +1,136 @@
-/**
- * Messages per second of processor time of the message layer: `node dist/bench/parser.js`.
- */
+/** npm run bench -- parser: messages per second of processor time of the message layer, beside drachtio-srf's. */
+import { createRequire } from 'node:module'
+import { parseArgs } from 'node:util'
+import { splitList } from '../src/engine/message/comma-list.js'
+import { parseNameAddr } from '../src/engine/message/name-addr.js'
+import { parseParams } from '../src/engine/message/params.js'
 import { parseMessage, readLines } from '../src/engine/message/parse.js'
-import { StreamFramer } from '../src/engine/message/stream-framer.js'
 import { responseTo } from '../src/engine/message/response.js'
+import type { SipRequest } from '../src/engine/message/sip-message.js'
+import { StreamFramer } from '../src/engine/message/stream-framer.js'
+import { parseUri } from '../src/engine/message/uri.js'
+import { serverKey } from '../src/engine/transaction/table.js'
+import { number } from './option-values.js'
+import { invite, register } from './parser-messages.js'
+import { table } from './table.js'
 
-const limits = { maxHeaders: 100, maxMessageBytes: 65535 }
+export const usage = `npm run bench -- parser [options]     the parser alone, beside drachtio-srf's
+  --rounds 5                     how often each line is measured for half a second, in turn
+`
 
-function message(lines: string[], body = ''): Buffer {
-  return Buffer.from([...lines, `Content-Length: ${body.length}`, '', body].join('\r\n'), 'latin1')
+/** The library's parser is not among its exports. */
+const { parseSipMessage } = createRequire(import.meta.url)('drachtio-srf/lib/sip-parser/parser.js') as {
+  parseSipMessage(text: string, lazy: boolean): object | undefined
 }
 
-const register = message([
-  'REGISTER sip:pbx.example.org SIP/2.0',
-  'Via: SIP/2.0/UDP 192.0.2.17:5062;branch=z9hG4bK-524287-1---a1b2c3d4e5f60718;rport',
-  'Max-Forwards: 70',
-  'Contact: <sip:48211730@192.0.2.17:5062;rinstance=0f1e2d3c4b5a6978>;+sip.instance="<urn:uuid:00000000-0000-1000-8000-000A95A0E128>";reg-id=1',
-  'To: "48211730" <sip:48211730@pbx.example.org>',
-  'From: "48211730" <sip:48211730@pbx.example.org>;tag=7d3a9c1e',
-  'Call-ID: 84211ZjM2ZDY4NzQ2MTZlNGE1NjY3Njg3OTZjNmI3MzY0',
-  'CSeq: 42 REGISTER',
-  'Expires: 3600',
-  'Allow: INVITE, ACK, CANCEL, BYE, REFER, NOTIFY, MESSAGE, SUBSCRIBE, INFO',
-  'User-Agent: Bench Phone 5.1',
-  'Authorization: Digest username="48211730",realm="privateline",nonce="67449a2c0001b6f1d5c2a8e3f09b7c6d5e4f3a2b1c0d9e8f",uri="sip:pbx.example.org",response="5f2d8e1c7b6a594837261504f3e2d1c05f2d8e1c7b6a594837261504f3e2d1c0",cnonce="9f8e7d6c5b4a3928",nc=00000007,qop=auth,algorithm=SHA-256',
-])
+const limits = { maxHeaders: 256, maxMessageBytes: 65_536 }
+const batch = 2000
+const roundSeconds = 0.5
 
-const invite = message(
-  [
-    'INVITE sip:2125550123@pbx.example.org SIP/2.0',
-    'Via: SIP/2.0/UDP 192.0.2.17:5062;branch=z9hG4bK-524287-1---b7c8d9e0f1a2b3c4;rport',
-    'Max-Forwards: 70',
-    'Contact: <sip:48211730@192.0.2.17:5062>',
-    'To: <sip:2125550123@pbx.example.org>',
-    'From: "Alice" <sip:48211730@pbx.example.org>;tag=1c8f7a3b',
-    'Call-ID: 84211ZDc5YzE0YjJhOTM4NmQ3ZTVmNGMzYjJhMTkwOGY3',
-    'CSeq: 1 INVITE',
-    'Allow: INVITE, ACK, CANCEL, BYE, REFER, NOTIFY, MESSAGE, SUBSCRIBE, INFO',
-    'Content-Type: application/sdp',
-    'Supported: replaces, 100rel, timer',
-    'User-Agent: Bench Phone 5.1',
-  ],
-  [
-    'v=0',
-    'o=- 13374718273811 1 IN IP4 192.0.2.17',
-    's=call',
-    'c=IN IP4 192.0.2.17',
-    't=0 0',
-    'm=audio 40002 RTP/AVP 9 8 0 101',
-    'a=rtpmap:101 telephone-event/8000',
-    'a=fmtp:101 0-15',
-    'a=sendrecv',
-    '',
-  ].join('\r\n'),
-)
-
-function parsed(bytes: Buffer) {
+const parsed = (bytes: Buffer): SipRequest => {
   const result = parseMessage(bytes, limits, 'datagram')
-  if (result.kind !== 'message') throw new Error(`bench message is not valid: ${JSON.stringify(result)}`)
+  if (result.kind !== 'message' || result.message.kind !== 'request') throw new Error('not a valid request')
   return result.message
 }
 
-/** Runs for about a second after warming up, and prints the rate. */
-function measure(title: string, work: () => unknown): void {
-  const batch = 10_000
-  for (let i = 0; i < 5 * batch; i++) work()
+/** What the engine asks of a new request on its way to the application (dispatch.ts, receive.ts). */
+const asDispatched = (bytes: Buffer): number => {
+  const request = parsed(bytes)
+  const { via, toTag, method } = request
+  const read = serverKey(request, method).length + request.values('proxy-require').length
+  return read + request.values('route').length + (via.wantsRport ? 1 : 0) + (toTag === undefined ? 0 : 1)
+}
+
+const addresses = ['from', 'to', 'contact', 'route', 'record-route']
+const credentials = ['authorization', 'proxy-authorization']
+
+/** Every structured field down to the parameters of its URIs: what nobody asks for. */
+const readWhole = (bytes: Buffer): number => {
+  const request = parsed(bytes)
+  let read = parseUri(request.uri)?.params.length ?? 0
+  for (const name of addresses) {
+    for (const value of request.values(name)) {
+      const address = parseNameAddr(value)
+      read += (address?.params.length ?? 0) + (parseUri(address?.uri ?? '')?.params.length ?? 0)
+    }
+  }
+  for (const name of credentials) {
+    for (const line of request.lines(name)) {
+      const scheme = line.indexOf(' ')
+      for (const field of splitList(line.slice(scheme))) read += parseParams(`;${field}`, 0)?.length ?? 0
+    }
+  }
+  for (const name of ['allow', 'supported']) read += request.values(name).length
+  return read + request.via.params.length + request.cseq.seq
+}
+
+const withNewVia = (request: SipRequest): Buffer => {
+  const copy = request.clone()
+  copy.prepend('via', 'SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bKf00')
+  return copy.serialize()
+}
+
+/** What is done with the bytes of a message, or with the message. */
+const works: readonly [title: string, work: (bytes: Buffer, message: SipRequest) => unknown][] = [
+  ['lines and header names only', (bytes) => readLines(bytes, 0, headEnd(bytes), limits.maxHeaders)],
+  ['parsed and checked (RFC 3261 mandatory fields)', (bytes) => parsed(bytes)],
+  ['… and all that the engine asks of it', asDispatched],
+  ['… and every field read to its last parameter', readWhole],
+  ['parsed and checked, from a stream', (bytes) => new StreamFramer(limits).push(bytes)],
+  ['drachtio-srf, as an application gets it (lazy)', (bytes) => parseSipMessage(bytes.toString(), true)],
+  ['drachtio-srf, every field', (bytes) => parseSipMessage(bytes.toString(), false)],
+  ['serialized', (_bytes, message) => message.serialize()],
+  ['copied, given a Via, serialized', (_bytes, message) => withNewVia(message)],
+  ['answered 200, serialized', (_bytes, message) => responseTo(message, 200).serialize()],
+]
+
+const headEnd = (bytes: Buffer): number => bytes.indexOf('\r\n\r\n') + 2
+
+/** Times a second of processor time that `work` can be done. */
+const rate = (work: () => unknown, seconds: number): number => {
   const start = process.cpuUsage()
-  let done = 0
-  let micros = 0
-  while (micros < 1e6) {
+  for (let done = 0; ;) {
     for (let i = 0; i < batch; i++) work()
     done += batch
     const { user, system } = process.cpuUsage(start)
-    micros = user + system
+    if (user + system >= seconds * 1e6) return (done / (user + system)) * 1e6
   }
-  const rate = Math.round((done / micros) * 1e6)
-  console.log(`${title.padEnd(44)} ${rate.toLocaleString('en').padStart(10)}/s`)
 }
 
-for (const [name, bytes] of [
-  ['REGISTER', register],
-  ['INVITE', invite],
-] as const) {
-  const message = parsed(bytes)
-  console.log(`${name}, ${bytes.length} bytes, ${message.headers.length} headers`)
-  const head = bytes.indexOf('\r\n\r\n') + 2
-  measure('  parse: lines and header fields', () => readLines(bytes, 0, head, limits.maxHeaders))
-  measure('  parse and check all that is mandatory', () => parsed(bytes))
-  measure('  parse from a stream', () => new StreamFramer(limits).push(bytes))
-  measure('  serialize', () => message.serialize())
-  measure('  clone, change the Via, serialize', () => {
-    const copy = message.clone()
-    copy.prepend('via', 'SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bKf00')
-    return copy.serialize()
-  })
-  if (message.kind === 'request') {
-    measure('  response made and serialized', () => responseTo(message, 200).serialize())
+const median = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+
+export const run = (args: string[]): Promise<void> => {
+  const { values } = parseArgs({ args, options: { rounds: { type: 'string', default: '5' } } })
+  const rounds = number('rounds', values.rounds)
+  const rows = works.map(([title, work]) => ({
+    title,
+    work,
+    register: [] as number[],
+    invite: [] as number[],
+  }))
+  // The first round warms up.
+  for (let round = 0; round <= rounds; round++) {
+    for (const row of rows) {
+      for (const [bytes, rates] of [
+        [register, row.register],
+        [invite, row.invite],
+      ] as const) {
+        const message = parsed(bytes)
+        const measured = rate(() => row.work(bytes, message), roundSeconds)
+        if (round > 0) rates.push(measured)
+      }
+    }
   }
+  const shown = (rates: number[]): string => Math.round(median(rates)).toLocaleString('en')
+  console.log(
+    table(
+      [
+        ['messages/s of one core', ({ title }) => title],
+        [`REGISTER, ${register.length} bytes`, (row) => shown(row.register)],
+        [`INVITE with SDP, ${invite.length} bytes`, (row) => shown(row.invite)],
+      ],
+      rows,
+    ),
+  )
+  return Promise.resolve()
 }

@@ -91,17 +91,22 @@ export const bind = async (target: Target, phones: readonly SippUser[], bindings
   })
 }
 
-/** Starts a SIPp that answers at once, registered for all the callees. The caller stops it. */
-export const answering = async (target: Target, called: readonly SippUser[]): Promise<Sipp> => {
+/** Starts a SIPp that plays a called phone's scenario for every call that comes. The caller stops it. */
+export const calledPhone = async (role: string, transport: Target['transport'] = 'udp'): Promise<Sipp> => {
   const phone = await Sipp.start({
-    scenario: scenario('callee'),
-    transport: target.transport,
+    scenario: scenario(role),
+    transport,
     calls: 0,
     trace: false,
     timeout: 3600,
     options: loadOptions(10_000),
   })
-  await phone.listening(target.transport)
+  return phone.listening(transport)
+}
+
+/** Starts a SIPp that answers at once, registered for all the callees. The caller stops it. */
+export const answering = async (target: Target, called: readonly SippUser[]): Promise<Sipp> => {
+  const phone = await calledPhone('callee', target.transport)
   await register(target, called, { contact_port: String(phone.port) })
   return phone
 }

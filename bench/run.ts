@@ -1,93 +1,32 @@
-/** npm run bench: what a registration, a refresh and a call cost. docs/bench.md says how to read it. */
-import { Product } from '../test/support/product.js'
-import { sippSettings } from '../test/support/sipp.js'
-import { findTool } from '../test/support/tools.js'
-import { measure, type Row, type Target } from './measure.js'
-import { readOptions, usage, type Mode, type Options } from './options.js'
-import { accountMaker, accountReader, answering, bind, type Population } from './population.js'
-import { table } from './table.js'
+/** npm run bench -- [NAME] [options]: the one way in to all measurements. docs/bench.md says what each shows. */
 
-const defaultRates: Record<Mode, number[]> = { register: [500, 3000], refresh: [500, 3000], call: [100, 500] }
-
-interface Subject {
-  target: Target
-  /** The first so many accounts, and the callees. */
-  accounts: (count: number) => Promise<Population>
+interface Bench {
+  /** The options it takes, for the help text. */
+  usage: string
+  /** Measures and prints its table. @throws Error if it can't, or if what was measured is not as it must be */
+  run(args: string[]): Promise<void>
 }
 
-/** The product, started for the bench. */
-const productSubject = async (product: Product, options: Options): Promise<Subject> => {
-  const [database] = await product.databasePids()
-  const pids = { server: product.pid, ...(database === undefined ? {} : { database }) }
-  const { transport, domain } = options
-  return {
-    target: { address: product.sip(transport), transport, domain, pids },
-    accounts: await accountMaker(product),
-  }
+const benches: Record<string, () => Promise<Bench>> = {
+  product: () => import('./product.js'),
+  edges: () => import('./edges.js'),
+  engine: () => import('./engine.js'),
+  parser: () => import('./parser.js'),
+  connections: () => import('./connections.js'),
+  bindings: () => import('./bindings.js'),
+  soak: () => import('./soak.js'),
 }
 
-const peerSubject = async (peer: NonNullable<Options['peer']>, options: Options): Promise<Subject> => {
-  const { transport, domain } = options
-  return {
-    target: { address: peer.address, transport, domain, pids: peer.pids },
-    accounts: await accountReader(peer.usersFile),
-  }
-}
-
-/** Calls need the callees there; the SIPp that plays them costs the machine, not the server. */
-const row = async (
-  target: Target,
-  mode: Mode,
-  population: Population,
-  rate: number,
-  seconds: number,
-): Promise<Row> => {
-  const { phones, callees } = population
-  if (mode !== 'call') return measure(target, mode, phones, rate, seconds)
-  const phone = await answering(target, callees)
-  try {
-    const callers = phones.map((caller, index) => {
-      const dials = callees[index % callees.length]?.virtualNumber ?? ''
-      return { ...caller, dials }
-    })
-    return await measure(target, mode, callers, rate, seconds)
-  } finally {
-    phone.stop()
-    await phone.done
-  }
-}
-
-const bench = async ({ target, accounts }: Subject, options: Options): Promise<void> => {
-  const rows: { population: string; row: Row }[] = []
-  for (const population of options.populations) {
-    const people = await accounts(population.accounts)
-    const { phones } = people
-    await bind(target, phones, population.bindings)
-    for (const mode of options.modes) {
-      for (const rate of options.rates ?? defaultRates[mode]) {
-        console.error(`${mode} at ${rate}/s for ${options.seconds} s ...`)
-        const measured = await row(target, mode, people, rate, options.seconds)
-        rows.push({ population: `${population.accounts}/${population.bindings}`, row: measured })
-      }
-    }
-  }
-  console.log(table(rows, Object.keys(target.pids)))
-}
-
-const main = async (): Promise<void> => {
-  const options = readOptions(process.argv.slice(2))
-  if (findTool('sipp') === undefined)
-    throw new Error('sipp is not installed (Debian: apt-get install sip-tester)')
-  if (options.peer !== undefined) return bench(await peerSubject(options.peer, options), options)
-  const product = await Product.start({ ...sippSettings, ...options.settings })
-  try {
-    await bench(await productSubject(product, options), options)
-  } finally {
-    await product.dispose()
-  }
-}
-
-await main().catch((error: unknown) => {
-  console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
+const [first = '', ...rest] = process.argv.slice(2)
+const [name, args] =
+  first === '' || first.startsWith('-') ? ['product', process.argv.slice(2)] : [first, rest]
+const bench = await benches[name]?.()
+if (bench === undefined) {
+  console.error(`no bench ${name}: one of ${Object.keys(benches).join(', ')}`)
   process.exitCode = 1
-})
+} else {
+  await bench.run(args).catch((error: unknown) => {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${bench.usage}`)
+    process.exitCode = 1
+  })
+}

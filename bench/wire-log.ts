@@ -4,20 +4,12 @@
  */
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
-import type { Mode } from './options.js'
+import { shapes, type Mode } from './modes.js'
 
 /** One operation as its phone saw it, in seconds since the epoch. */
 export interface Operation {
   began: number
   ended: number
-}
-
-/** Which request opens an operation, which 200 closes it, and whether a call holds one or many of them. */
-const shapes: Record<Mode, { opens: RegExp; closes: RegExp; many: boolean }> = {
-  register: { opens: /^CSeq:\s*1 REGISTER/, closes: /^CSeq:\s*2 REGISTER/, many: false },
-  refresh: { opens: /^CSeq:\s*(?!1 |2 )\d+ REGISTER/, closes: /^CSeq:\s*(?!1 |2 )\d+ REGISTER/, many: true },
-  // Until the answer: what the caller waits for. A BYE that fails is counted as a failure by SIPp.
-  call: { opens: /^CSeq:\s*1 INVITE/, closes: /^CSeq:\s*2 INVITE/, many: false },
 }
 
 /** The finished operations of a log, in the order of their end. */

@@ -1,9 +1,9 @@
-/** What the bench is asked to do. */
+/** What the bench of the product is asked to do. */
 import { parseArgs } from 'node:util'
+import type { Mode } from './modes.js'
+import { number, numbers, oneOf, pairs } from './option-values.js'
 
-export type Mode = 'register' | 'refresh' | 'call'
-
-export const usage = `npm run bench -- [options]
+export const usage = `npm run bench -- [options]     the product, or another server, under load
   --mode register,refresh,call   what to drive; all three
   --rate 500,3000                operations per second; by default 500,3000 for registrations and 100,500 for calls
   --seconds 10                   length of each measurement
@@ -31,7 +31,7 @@ export interface Options {
   peer?: { address: string; usersFile: string; pids: Record<string, number> }
 }
 
-const allModes: Mode[] = ['register', 'refresh', 'call']
+const allModes = ['register', 'refresh', 'call'] as const
 
 /** Seconds and rates are whole and positive. @throws Error with what is wrong */
 export const readOptions = (args: string[]): Options => {
@@ -52,11 +52,7 @@ export const readOptions = (args: string[]): Options => {
       pid: { type: 'string', default: '' },
     },
   })
-  const modes = values.mode.split(',').map((name) => {
-    const mode = allModes.find((known) => known === name)
-    if (mode === undefined) throw new Error(`--mode ${name}: one of ${allModes.join(', ')}`)
-    return mode
-  })
+  const modes = oneOf('mode', values.mode, allModes)
   const accounts = numbers('accounts', values.accounts)
   const bindings = numbers('bindings', values.bindings ?? values.accounts)
   if (accounts.length !== bindings.length) throw new Error('--bindings: as many as --accounts')
@@ -64,7 +60,7 @@ export const readOptions = (args: string[]): Options => {
   const options: Options = {
     modes,
     rates: values.rate === undefined ? undefined : numbers('rate', values.rate),
-    seconds: numbers('seconds', values.seconds)[0] ?? 10,
+    seconds: number('seconds', values.seconds),
     populations: accounts.map((count, index) => ({ accounts: count, bindings: bindings[index] ?? count })),
     transport: values.transport,
     settings: pairs('set', values.set),
@@ -76,22 +72,7 @@ export const readOptions = (args: string[]): Options => {
   options.peer = {
     address: `${values.host}:${values.port}`,
     usersFile: values.users,
-    pids: Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, numbers('pid', pid)[0] ?? 0])),
+    pids: Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, number('pid', pid)])),
   }
   return options
 }
-
-const numbers = (option: string, list: string): number[] =>
-  list.split(',').map((text) => {
-    if (!/^[1-9]\d*$/.test(text)) throw new Error(`--${option} ${list}: whole numbers above 0`)
-    return Number(text)
-  })
-
-const pairs = (option: string, list: string[]): Record<string, string> =>
-  Object.fromEntries(
-    list.map((text) => {
-      const [, name, value] = /^(\w+)=(.*)$/.exec(text) ?? []
-      if (name === undefined || value === undefined) throw new Error(`--${option} ${text}: name=value`)
-      return [name, value]
-    }),
-  )

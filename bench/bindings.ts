@@ -1,0 +1,2 @@
+export const usage = ''
+export const run = async (_: string[]): Promise<void> => {}
