@@ -5,11 +5,13 @@ import type { Logger } from 'pino'
 import { ensureFirstAdmin } from './admin/bootstrap.js'
 import { createAdmin } from './admin/server.js'
 import { loadCertificate } from './certificate.js'
+import { watchCertificate, type CertificateWatch } from './certificate-watch.js'
 import type { Config } from './config.js'
-import { startEngine, type EngineHost, type WorkerOptions } from './engine/host.js'
+import type { WorkerOptions } from './engine/host.js'
 import { LocalAddresses } from './engine/transport/local-address.js'
 import { isNameOf } from './engine/transport/own-names.js'
 import type { Listener, TransportName } from './engine/transport/transport.js'
+import { KeptEngine } from './kept-engine.js'
 import { createMetrics } from './metrics.js'
 import { formatHostPort } from './setting-values.js'
 import { createSipApp } from './sip/app.js'
@@ -22,6 +24,8 @@ import type { Store } from './store/types.js'
 export interface App {
   /** Rejects with StartError for everything that the operator can put right. */
   start(): Promise<void>
+  /** Looks now, and not some seconds later, whether the certificate files have changed. Never rejects. */
+  reload(): Promise<void>
   /** Drains and closes whatever was started, in reverse order; never rejects half-way. */
   stop(): Promise<void>
 }
@@ -37,29 +41,27 @@ const recordRouteKey = 'engine.record_route_key'
 const applicationTimeoutMs = 30_000
 /** Time for a health probe of the database, ms. */
 const probeTimeoutMs = 2000
-/** Pause before a dead engine is started again, ms. */
-const engineRestartMs = 1000
 
 export function createApp(config: Config, log: Logger, notice: Notice): App {
   /** What to close, the last started first. */
   const closers: { what: string; close: () => Promise<unknown> }[] = []
-  let stopping = false
+  let certificate: CertificateWatch | undefined
 
   async function start(): Promise<void> {
     const store = await openDatabase()
     await checkRealm(store)
-    const engine = await startEdge(store)
+    const { engine, secret } = await startEdge(store)
     const addresses = new LocalAddresses()
     const sip = await createSipApp({
       config,
       store,
       log: log.child({ part: 'sip' }),
       isLocalHost: (host, port) =>
-        engine.current.addresses.listeners.some((listener) => isNameOf(listener, host, port, addresses)),
+        engine.addresses.listeners.some((listener) => isNameOf(listener, host, port, addresses)),
     })
     closers.push({ what: 'SIP application', close: () => sip.stop() })
-    closers.push({ what: 'running requests', close: () => engine.current.drain(config.drainTimeout * 1000) })
-    await sip.start({ ...engine.current.addresses.control, secret: engine.secret })
+    closers.push({ what: 'running requests', close: () => engine.drain(config.drainTimeout * 1000) })
+    await sip.start({ ...engine.addresses.control, secret })
 
     const { generatedPassword } = await ensureFirstAdmin(store, config)
     const admin = createAdmin({
@@ -75,7 +77,7 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
       }),
       sip: createMetrics({
         sip: sip.stats,
-        engine: () => engine.current.stats().catch(() => undefined),
+        engine: () => engine.stats().catch(() => undefined),
         bindings: () => store.registrations.count(),
       }),
     })
@@ -85,7 +87,7 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
     })
 
     const httpAddress = formatHostPort(http)
-    const sipAddresses = engine.current.addresses.listeners.map(
+    const sipAddresses = engine.addresses.listeners.map(
       ({ transport, host, port }) => `${transport}:${formatHostPort({ host, port })}`,
     )
     if (generatedPassword !== undefined) {
@@ -142,8 +144,7 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
     await store.settings.set(realmKey, realm)
   }
 
-  /** `current` is replaced if the engine's thread dies and another one takes its place, on the same ports. */
-  async function startEdge(store: Store): Promise<{ current: EngineHost; secret: string }> {
+  async function startEdge(store: Store): Promise<{ engine: KeptEngine; secret: string }> {
     const secret = randomBytes(24).toString('base64url')
     const key = await store.settings.getOrCreate(recordRouteKey, () => randomBytes(32).toString('base64'))
     const tls = await loadCertificate(config)
@@ -161,45 +162,26 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
         applicationTimeoutMs,
       },
       ...(tls ? { tls } : {}),
+      clientCertificates: config.tlsClients.ask,
     }
     const engineLog = log.child({ part: 'engine' })
-    const start = (from: WorkerOptions): Promise<EngineHost> =>
-      startEngine(from, engineLog, (error) => void revive(error))
-    const current = await start(options).catch((error: unknown) => {
+    const engine = await KeptEngine.start(options, engineLog).catch((error: unknown) => {
       throw refusedListener(error)
     })
-    const edge = { current, secret }
-    closers.push({ what: 'SIP engine', close: () => edge.current.stop() })
-
-    async function revive(cause: Error): Promise<void> {
-      const { listeners, control } = edge.current.addresses
-      const again: WorkerOptions = {
-        ...options,
-        listeners: options.listeners.map((spec, index) => ({
-          ...spec,
-          port: listeners[index]?.port ?? spec.port,
-        })),
-        control: { ...control, secret },
-      }
-      for (let error: unknown = cause; !stopping;) {
-        engineLog.fatal({ err: error }, 'the SIP engine died; starting it again')
-        await new Promise((resolve) => setTimeout(resolve, engineRestartMs))
-        if (stopping) return
-        try {
-          edge.current = await start(again)
-          if (stopping) await edge.current.stop()
-          engineLog.warn('the SIP engine runs again')
-          return
-        } catch (failure) {
-          error = failure
-        }
-      }
+    closers.push({ what: 'SIP engine', close: () => engine.stop() })
+    if (tls) {
+      const watch = (certificate = watchCertificate({
+        current: tls,
+        load: () => loadCertificate(config),
+        apply: (material) => engine.updateTls(material),
+        log: engineLog,
+      }))
+      closers.push({ what: 'certificate', close: () => Promise.resolve(watch.stop()) })
     }
-    return edge
+    return { engine, secret }
   }
 
   async function stop(): Promise<void> {
-    stopping = true
     for (let next = closers.pop(); next; next = closers.pop()) {
       try {
         await next.close()
@@ -209,7 +191,7 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
     }
   }
 
-  return { start, stop }
+  return { start, stop, reload: async () => certificate?.check() }
 }
 
 function messageOf(error: unknown): string {

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
 import { advertise } from './advertise.js'
-import type { ListenerSpec, TransportName } from './engine/transport/transport.js'
+import type { ClientCertificates, ListenerSpec, TransportName } from './engine/transport/transport.js'
 import { formatHostPort, type HostPort, NotAllowed } from './setting-values.js'
 import {
   isUnknownSetting,
@@ -46,6 +46,8 @@ export interface Config {
   }
   /** Certificate and key files (PEM), absolute paths; absent: a self-signed pair in dataDir. */
   tls?: { certFile: string; keyFile: string }
+  /** Whether phones are asked for a certificate; the file of the authorities that sign them is there unless `off`. */
+  tlsClients: { ask: ClientCertificates; caFile?: string }
   limits: {
     maxMessageBytes: number
     maxHeaders: number
@@ -155,8 +157,29 @@ function contradictions(values: Partial<SettingValues>): string[] {
     const [given, missing] = values.TLS_CERT === undefined ? ['TLS_KEY', 'TLS_CERT'] : ['TLS_CERT', 'TLS_KEY']
     problems.push(`${missing}: is missing, and ${given} is of no use without it; set both or neither`)
   }
+  problems.push(...clientCertificateProblems(values, listeners))
   if (values.DRACHTIO_URL?.length) {
     problems.push('DRACHTIO_URL: this version has no calls through a drachtio-server yet; leave it empty')
+  }
+  return problems
+}
+
+function clientCertificateProblems(
+  { TLS_CLIENT_CERT: ask, TLS_CLIENT_CA: ca }: Partial<SettingValues>,
+  listeners: readonly ListenerSpec[] | undefined,
+): string[] {
+  if (ask === undefined) return []
+  if (ask === 'off') {
+    return ca === undefined ? [] : ['TLS_CLIENT_CA: is of no use while TLS_CLIENT_CERT is off']
+  }
+  const problems: string[] = []
+  if (ca === undefined) {
+    problems.push(
+      `TLS_CLIENT_CA: is missing; with TLS_CLIENT_CERT=${ask} it names the authorities that sign the phones' certificates`,
+    )
+  }
+  if (listeners && !listeners.some(({ transport }) => transport === 'tls' || transport === 'wss')) {
+    problems.push(`TLS_CLIENT_CERT: is ${ask}, but SIP_TLS and SIP_WSS are off; nobody could be asked`)
   }
   return problems
 }
@@ -177,7 +200,7 @@ function listenersOf(values: Partial<SettingValues>): ListenerSpec[] | undefined
 }
 
 function build(values: SettingValues): Config {
-  const { TLS_CERT: certFile, TLS_KEY: keyFile } = values
+  const { TLS_CERT: certFile, TLS_KEY: keyFile, TLS_CLIENT_CA: caFile } = values
   return {
     dataDir: resolve(values.DATA_DIR),
     ...(values.DATABASE_URL !== undefined && { databaseUrl: values.DATABASE_URL }),
@@ -197,6 +220,10 @@ function build(values: SettingValues): Config {
     },
     ...(certFile !== undefined &&
       keyFile !== undefined && { tls: { certFile: resolve(certFile), keyFile: resolve(keyFile) } }),
+    tlsClients: {
+      ask: values.TLS_CLIENT_CERT,
+      ...(caFile !== undefined && { caFile: resolve(caFile) }),
+    },
     limits: {
       maxMessageBytes: values.SIP_MAX_MESSAGE_BYTES,
       maxHeaders: values.SIP_MAX_HEADERS,

@@ -78,6 +78,8 @@ async function serve(config: Config): Promise<void> {
     await app.stop()
   }
   onFault(log, stop)
+  // On a terminal SIGHUP means that it is gone, and with it the reason to run.
+  if (!onTerminal) process.on('SIGHUP', () => void app.reload())
   const stopping = onSignal(log, stop, config.drainTimeout * 1000 + stopMargin)
 
   const failure = await started

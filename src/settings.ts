@@ -67,6 +67,14 @@ export const settings = {
   SIP_WSS: { about: 'addresses for SIP over secure WebSocket', parse: addresses },
   TLS_CERT: { about: 'certificate file (PEM, with its chain) for TLS and WSS', parse: optional(path) },
   TLS_KEY: { about: 'private key file (PEM) of TLS_CERT', parse: optional(path) },
+  TLS_CLIENT_CERT: {
+    about: 'whether phones are asked for a certificate over TLS and WSS',
+    parse: oneOf(['off', 'request', 'require']),
+  },
+  TLS_CLIENT_CA: {
+    about: 'certificate file (PEM) of the authorities that sign the certificates of phones',
+    parse: optional(path),
+  },
   SIP_ADVERTISE: {
     about: 'address that phones shall use instead of the bound one (NAT, container)',
     parse: parseAdvertise,

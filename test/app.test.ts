@@ -7,6 +7,8 @@ import { createSocket } from 'node:dgram'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import t from 'tap'
+import { makeSelfSigned } from '../src/engine/transport/self-signed.js'
+import type { TlsMaterial } from '../src/engine/transport/transport.js'
 import { createPhone, type Phone } from './support/phone.js'
 import { mainFile, productFor, type Product } from './support/product.js'
 import { digestAuthorization, newCallId } from './support/sip-text.js'
@@ -95,14 +97,29 @@ t.test('refusals to start name the setting', async (t) => {
 })
 
 t.test('first start, stop, second start, and who may not start beside or after it', async (t) => {
-  const product = await productFor(t)
+  const folder = await emptyFolder(t)
+  const tls = { TLS_CERT: path.join(folder, 'cert.pem'), TLS_KEY: path.join(folder, 'key.pem') }
+  const install = async ({ cert, key }: TlsMaterial) => {
+    await writeFile(tls.TLS_CERT, cert)
+    await writeFile(tls.TLS_KEY, key)
+  }
+  const [old, renewed] = await Promise.all([makeSelfSigned(['127.0.0.1']), makeSelfSigned(['127.0.0.1'])])
+  await install(old)
+  const product = await productFor(t, { SIP_TLS: '127.0.0.1:0', ...tls })
   t.match(product.log, /"msg":"first start"/)
   t.match(product.log, /Password: +\S+/, 'the generated password is shown')
   const ready = product.log.split('\n').find((line) => line.includes('"msg":"ready"')) ?? '{}'
   t.match(JSON.parse(ready), {
     http: /^127\.0\.0\.1:\d+$/,
-    sip: [/^udp:127\.0\.0\.1:\d+$/, /^tcp:127\.0\.0\.1:\d+$/],
+    sip: [/^udp:127\.0\.0\.1:\d+$/, /^tcp:127\.0\.0\.1:\d+$/, /^tls:127\.0\.0\.1:\d+$/],
   })
+  await install(renewed)
+  process.kill(product.pid, 'SIGHUP')
+  await until('the certificate is renewed', () => product.log.includes('certificate renewed'))
+  const [host = '', port] = product.sip('tls').split(':')
+  const server = { host, port: Number(port) }
+  await t.rejects(createPhone({ transport: 'tls', server, ca: old.cert }))
+  await (await createPhone({ transport: 'tls', server, ca: renewed.cert })).close()
   const group = await product.createGroup('Ground floor')
   await product.createAccount(group, { virtualNumber: '111' })
   t.equal(await product.stop(), 0, 'SIGTERM: exit code 0')

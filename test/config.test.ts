@@ -143,6 +143,12 @@ t.test('settings that contradict each other are refused', async (t) => {
     [off, /all are off/],
     [{ TLS_CERT: '/etc/cert.pem' }, /^TLS_KEY: is missing/],
     [{ TLS_KEY: '/etc/key.pem' }, /^TLS_CERT: is missing/],
+    [{ TLS_CLIENT_CERT: 'require' }, /^TLS_CLIENT_CA: is missing; with TLS_CLIENT_CERT=require/],
+    [{ TLS_CLIENT_CA: '/etc/ca.pem' }, /^TLS_CLIENT_CA: is of no use while TLS_CLIENT_CERT is off/],
+    [
+      { SIP_TLS: 'off', SIP_WSS: 'off', TLS_CLIENT_CERT: 'request', TLS_CLIENT_CA: '/etc/ca.pem' },
+      /^TLS_CLIENT_CERT: is request, but SIP_TLS and SIP_WSS are off/,
+    ],
     [
       { SIP_MIN_EXPIRES: '7000' },
       /^SIP_MIN_EXPIRES, SIP_DEFAULT_EXPIRES, SIP_MAX_EXPIRES: .* 7000, 3600, 7200$/,

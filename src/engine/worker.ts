@@ -36,6 +36,13 @@ async function handle(message: HostMessage): Promise<void> {
       await engine.stop()
       tell({ type: 'done', id: message.id })
       return port?.close()
+    case 'updateTls':
+      try {
+        engine.updateTls(message.material)
+      } catch (error) {
+        return tell({ type: 'refused', id: message.id, error: plain({ err: error }) })
+      }
+      return tell({ type: 'done', id: message.id })
     case 'stats':
       return tell({ type: 'stats', id: message.id, stats: engine.stats() })
   }

@@ -100,7 +100,7 @@ export class Product {
   }
 
   /** host:port of a SIP listener. */
-  sip(transport: 'udp' | 'tcp'): string {
+  sip(transport: 'udp' | 'tcp' | 'tls'): string {
     const listener = this.#readyLine.sip.find((name) => name.startsWith(`${transport}:`))
     if (listener === undefined)
       throw new Error(`no ${transport} listener in ${this.#readyLine.sip.join(' ')}`)
