@@ -18,10 +18,14 @@ export interface RequestTargets {
   toApplication(incoming: Incoming): void
   /** The caller's CANCEL of a request that is still with the application. */
   cancelAtApplication(incoming: Incoming, cancel: SipRequest): void
-  /** A request inside a proven dialog; its route is already cleaned of our entries. */
-  inDialog(incoming: Incoming, dialog: VerifiedDialog): void
+  /** A request inside a proven dialog between others; its route is already cleaned of our entries. */
+  inProxiedDialog(incoming: Incoming, dialog: VerifiedDialog): void
   /** The ACK to a 2xx: it has no transaction (§13.2.2.4). */
-  ackInDialog(ack: SipRequest, flow: Flow, dialog: VerifiedDialog): void
+  ackInProxiedDialog(ack: SipRequest, flow: Flow, dialog: VerifiedDialog): void
+  /** A request inside a dialog of an application; false if there is no such dialog. */
+  inOwnDialog(incoming: Incoming): boolean
+  /** The ACK to an application's 2xx; false if none waits for it. */
+  ackInOwnDialog(ack: SipRequest, flow: Flow): boolean
 }
 
 export interface DispatchStats {
@@ -121,7 +125,8 @@ export class Dispatcher {
     }
     const routed = this.routing.unroute(request)
     if (request.toTag !== undefined && request.method !== 'REGISTER') {
-      if (routed.kind === 'dialog') return this.targets.inDialog(incoming, routed.dialog)
+      if (routed.kind === 'dialog') return this.targets.inProxiedDialog(incoming, routed.dialog)
+      if (this.targets.inOwnDialog(incoming)) return
       if (routed.kind === 'forged') this.stats.forgedRoutes++
       // §12.2.2: a dialog that this server knows nothing of.
       incoming.reply(481)
@@ -140,8 +145,8 @@ export class Dispatcher {
       return entry.machine.receiveAck()
     }
     const routed = this.routing.unroute(ack)
-    if (routed.kind === 'dialog') this.targets.ackInDialog(ack, flow, routed.dialog)
-    else this.stats.strayAcks++
+    if (routed.kind === 'dialog') this.targets.ackInProxiedDialog(ack, flow, routed.dialog)
+    else if (!this.targets.ackInOwnDialog(ack, flow)) this.stats.strayAcks++
   }
 
   /** §9.2 and §16.10. */

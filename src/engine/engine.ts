@@ -1,7 +1,6 @@
 /** The embedded SIP edge: wires transports, transactions, proxy and control port together. */
 import { Applications } from './control/applications.js'
-import { CallRecords } from './control/call-records.js'
-import { ControlServer } from './control/server.js'
+import { DialogTable } from './dialog/table.js'
 import { Dispatcher, type DispatchStats } from './dispatch.js'
 import { formatHostPort } from './message/host.js'
 import { randomToken } from './message/tokens.js'
@@ -34,6 +33,8 @@ export interface EngineLimits extends TransportLimits {
   maxTransactions: number
   /** Most branches of one request. */
   maxForks: number
+  /** Most dialogs of applications at once; above, responses that would make one are turned into 503. Default 100,000. */
+  maxDialogs?: number
   /** How long an application may take for its first reaction to a request, ms; then 503. */
   applicationTimeoutMs: number
   /** When new requests are turned away; see overload/overload.ts for the defaults. */
@@ -67,6 +68,8 @@ export interface EngineAddresses {
 export interface EngineStats extends DispatchStats {
   transactions: number
   unanswered: number
+  /** Of the applications; the proxy keeps none. */
+  dialogs: number
   applications: number
   transport: TransportLayer['stats']
   overload: OverloadStats
@@ -89,6 +92,9 @@ export interface Engine {
 
 /** Time for the last answers and CANCELs to leave, ms. */
 const goodbyeMs = 100
+
+/** Some 2 kB each. */
+const defaultMaxDialogs = 100_000
 
 /** Unsent bytes towards an application above which it gets no new requests; largest frame that it may send. */
 const maxControlQueueBytes = 8 * 1024 * 1024
@@ -122,23 +128,15 @@ export function createEngine(options: EngineOptions): Engine {
     startClient: (request, flow, user) => table.startClient(request, flow, user),
     unique: () => randomToken(10),
   }
-  const applications: Applications = new Applications(
-    proxyEnvironment,
-    () => control,
-    () => records,
-    limits.applicationTimeoutMs,
-  )
-  const control: ControlServer = new ControlServer(
-    {
-      secret: options.control.secret,
-      hostports: () => hostports(transport),
-      maxFrameBytes,
-      maxQueueBytes: maxControlQueueBytes,
-      onError: (error) => log?.error({ err: error }, 'a command of the application failed'),
-    },
-    applications,
-  )
-  const records: CallRecords = new CallRecords(control)
+  const dialogs = new DialogTable(limits.maxDialogs ?? defaultMaxDialogs)
+  const applications = new Applications(proxyEnvironment, dialogs, {
+    secret: options.control.secret,
+    hostports: () => hostports(transport),
+    maxFrameBytes,
+    maxQueueBytes: maxControlQueueBytes,
+    timeoutMs: limits.applicationTimeoutMs,
+    onError: (error) => log?.error({ err: error }, 'a command of the application failed'),
+  })
   const overload = new Overload(limits.overload ?? {}, Math.random, {
     begun: (stats) => log?.warn(stats, 'overload: new requests are turned away'),
     over: (seconds, refused) => log?.warn({ seconds, refused }, 'the overload is over'),
@@ -160,11 +158,18 @@ export function createEngine(options: EngineOptions): Engine {
         incoming.onReaction = () => place.leave(wheel.now())
       },
       cancelAtApplication: (incoming, cancel) => applications.cancel(incoming, cancel),
-      inDialog: (incoming, dialog) => {
-        if (incoming.request.method === 'BYE') records.stop(incoming.request, 'normal-release')
+      inProxiedDialog: (incoming, dialog) => {
+        const { request } = incoming
+        if (request.method === 'BYE') applications.records.stop(request, 'normal-release', true)
         forwardInDialog(proxyEnvironment, incoming, dialog)
       },
-      ackInDialog: (ack, flow, dialog) => forwardAck(proxyEnvironment, ack, flow, dialog),
+      ackInProxiedDialog: (ack, flow, dialog) => forwardAck(proxyEnvironment, ack, flow, dialog),
+      inOwnDialog: (incoming) => {
+        const dialog = dialogs.find(incoming.request)
+        if (dialog) applications.deliverWithin(incoming, dialog)
+        return dialog !== undefined
+      },
+      ackInOwnDialog: (ack, flow) => applications.deliverAck(ack, flow),
     },
     overload,
     { maxTransactions: limits.maxTransactions, newId: () => `${boot}-${(++sequence).toString(36)}` },
@@ -184,7 +189,7 @@ export function createEngine(options: EngineOptions): Engine {
           log?.debug({ from: `${flow.remoteAddress}:${flow.remotePort}`, reason }, 'dropped'),
       })
       try {
-        const address = await control.start(options.control.host, options.control.port)
+        const address = await applications.server.start(options.control.host, options.control.port)
         watch = setInterval(() => overload.tick(wheel.now(), transport.measureQueues()), tickMs)
         return { listeners: transport.listeners, control: address }
       } catch (error) {
@@ -204,15 +209,17 @@ export function createEngine(options: EngineOptions): Engine {
     },
     async stop() {
       clearInterval(watch)
+      dialogs.clear()
       table.clear()
-      await Promise.all([control.stop(), transport.stop()])
+      await Promise.all([applications.server.stop(), transport.stop()])
       if (wheel instanceof TimerWheel) wheel.stop()
     },
     stats: () => ({
       ...dispatcher.stats,
       transactions: table.size,
       unanswered: table.unanswered,
-      applications: control.connected,
+      dialogs: dialogs.size,
+      applications: applications.server.connected,
       transport: transport.stats,
       overload: overload.stats,
     }),

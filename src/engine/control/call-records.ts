@@ -1,35 +1,39 @@
 /**
- * drachtio's call events (`cdr:attempt`, `cdr:start`, `cdr:stop`) for calls that the engine proxies: two legs a call,
- * `network` is the caller's, `application` the callee's. Costs nothing while no application asks for them.
+ * drachtio's call events (`cdr:attempt`, `cdr:start`, `cdr:stop`). A call that the engine proxies has two legs:
+ * `network` is the caller's, `application` the callee's; one that an application answers has the first only. Costs
+ * nothing while no application asks for them.
  */
 import type { SipMessage, SipResponse } from '../message/sip-message.js'
 import { timeOfDay } from './meta.js'
 import type { ControlServer } from './server.js'
 
+export type Leg = 'network' | 'application'
 export type StopReason = 'call-rejected' | 'call-canceled' | 'normal-release'
+
+const both: readonly Leg[] = ['network', 'application']
 
 export class CallRecords {
   constructor(private readonly server: ControlServer) {}
 
-  attempt(invite: SipMessage): void {
-    this.#emit('attempt', 'network', undefined, invite)
-    this.#emit('attempt', 'application', undefined, invite)
+  attempt(leg: Leg, invite: SipMessage): void {
+    this.#emit('attempt', leg, undefined, invite)
   }
 
-  /** The final answer that the caller got. */
-  outcome(answer: SipResponse): void {
+  /** The final answer that the caller got, by the proxy or by an application. */
+  outcome(answer: SipResponse, proxied: boolean): void {
     const { status } = answer
-    if (status >= 300) return this.stop(answer, status === 487 ? 'call-canceled' : 'call-rejected')
-    this.#emit('start', 'network', 'proxy-uas', answer)
-    this.#emit('start', 'application', 'proxy-uac', answer)
+    if (status >= 300) {
+      return this.stop(answer, status === 487 ? 'call-canceled' : 'call-rejected', proxied)
+    }
+    this.#emit('start', 'network', proxied ? 'proxy-uas' : 'uas', answer)
+    if (proxied) this.#emit('start', 'application', 'proxy-uac', answer)
   }
 
-  stop(message: SipMessage, reason: StopReason): void {
-    this.#emit('stop', 'network', reason, message)
-    this.#emit('stop', 'application', reason, message)
+  stop(message: SipMessage, reason: StopReason, proxied: boolean): void {
+    for (const leg of proxied ? both : both.slice(0, 1)) this.#emit('stop', leg, reason, message)
   }
 
-  #emit(event: string, source: string, detail: string | undefined, message: SipMessage): void {
+  #emit(event: string, source: Leg, detail: string | undefined, message: SipMessage): void {
     const session = this.server.select(`cdr:${event}`)
     if (!session) return
     const fields = [`cdr:${event}`, source, timeOfDay(), ...(detail === undefined ? [] : [detail])]

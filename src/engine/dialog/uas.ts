@@ -16,7 +16,7 @@ import {
   type Dialog,
   type DialogOwner,
 } from './dialog.js'
-import type { DialogEnvironment } from './environment.js'
+import type { UacEnvironment } from './uac-send.js'
 import { endByUs } from './goodbye.js'
 import { tooLate, type Outcome } from './reliable.js'
 import { ServedInvite } from './served-invite.js'
@@ -41,7 +41,7 @@ export class Uas {
   /** The last INVITE of each dialog: for its PRACK and ACK. */
   readonly #invites = new Map<Dialog, ServedInvite>()
 
-  constructor(private readonly env: DialogEnvironment) {}
+  constructor(private readonly env: UacEnvironment) {}
 
   /** Whether it is for this layer to answer: it makes a dialog, or came in one. */
   concerns(served: Served): boolean {
@@ -129,9 +129,10 @@ export class Uas {
     const { request, flow } = incoming
     const { transport } = this.env
     const { status } = response
+    if (status <= 100 || status >= 300) return
     nameOurselves(response, transport, flow)
-    const wanted = status > 100 && status < 300 && (status >= 200 || request.method === 'INVITE')
-    if (!wanted || !needContact.has(request.method) || response.get('contact') !== undefined) return
+    const late = status >= 200 || request.method === 'INVITE'
+    if (!late || !needContact.has(request.method) || response.get('contact') !== undefined) return
     response.append('contact', dialog?.localContact ?? ownContact(transport, flow))
   }
 
@@ -140,7 +141,9 @@ export class Uas {
     const invite = new ServedInvite(this.env, incoming, {
       transmit: (response) => this.#transmit(served, response),
       onNoPrack: () => this.#terminate(served, 504, 'no PRACK'),
-      onNoAck: () => served.dialog && endByUs(this.env, served.dialog, 'ACK timeout'),
+      onNoAck: () => {
+        if (served.dialog) endByUs(this.env, served.dialog, 'ACK timeout')
+      },
       onTerminated: () => this.#terminate(served, 487, 'BYE'),
     })
     if (served.dialog) this.#bind(served.dialog, invite)
@@ -159,13 +162,12 @@ export class Uas {
 
   #terminate({ incoming, dialog }: Served, status: number, why: string): void {
     const { request } = incoming
-    const id = dialog?.id
-    incoming.reply(status)
     const cancel = new SipRequest('CANCEL', request.uri)
     for (const name of ['via', 'from', 'to', 'call-id']) cancel.append(name, request.get(name) ?? '')
     cancel.append('cseq', `${request.cseq.seq} CANCEL`)
     cancel.append('reason', `SIP;cause=${status};text="${why}"`)
-    this.env.cancelled(incoming, cancel, id)
+    this.env.cancelled(incoming, cancel, dialog?.id)
+    incoming.reply(status)
   }
 
   #transmit(served: Served, response: SipResponse): Outcome {

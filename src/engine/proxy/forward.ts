@@ -78,17 +78,15 @@ export const untrusted: HeaderEdits = [...claimedIdentities, 'proxy-authorizatio
   (name) => [name, ''] as const,
 )
 
-/** §16.6 step 3. False if the request must not travel on (§16.3 step 3: 483). */
-export function decrementMaxForwards(request: SipRequest): boolean {
-  const value = request.get('max-forwards')
-  if (value === undefined) {
-    request.append('max-forwards', '70')
-    return true
-  }
-  const hops = Number(value)
-  if (hops <= 0) return false
-  request.set('max-forwards', String(hops - 1))
-  return true
+/** §16.3 step 3: a request may only travel on while it has hops left; else 483. */
+export function hasHopsLeft(request: SipRequest): boolean {
+  return Number(request.get('max-forwards') ?? 70) > 0
+}
+
+/** §16.6 step 3, for a request that has hops left. */
+export function decrementMaxForwards(request: SipRequest): void {
+  const hops = request.get('max-forwards')
+  request.set('max-forwards', hops === undefined ? '70' : String(Number(hops) - 1))
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   applyEdits,
   branchParameter,
   decrementMaxForwards,
+  hasHopsLeft,
   loopHash,
   untrusted,
   type HeaderEdits,
@@ -53,11 +54,6 @@ export function forwardAck(env: ProxyEnvironment, ack: SipRequest, from: Flow, d
   if (!flow) return
   pushVia(ack, flow, env.transport, branch)
   env.send(flow, ack.serialize())
-}
-
-/** §16.3 step 3: a request may only travel on while it has hops left. */
-export function hasHopsLeft(request: SipRequest): boolean {
-  return Number(request.get('max-forwards') ?? 70) > 0
 }
 
 /** What the callee is shown stays the same within the dialog, and nothing else is added to it. */

@@ -19,7 +19,8 @@ export class Incoming {
   /** The handle under which an application knows this transaction. */
   readonly id: string
   /** Our tag for responses that we make; a proxied response brings its own. */
-  readonly toTag = newTag()
+  toTag = newTag()
+  #tagged = false
   /** Once this is set the caller's CANCEL goes there. */
   onCancel: ((cancel: SipRequest) => void) | undefined
   /** Called when the final answer has been given, by whomever. */
@@ -77,6 +78,11 @@ export class Incoming {
     })
   }
 
+  /** The application's own tag in place of ours, unless a response has carried that (§12.1.1). */
+  chooseTag(tag: string): void {
+    if (!this.#tagged) this.toTag = tag
+  }
+
   /** The application has said something about it. */
   reacted(): void {
     this.onReaction?.()
@@ -100,7 +106,10 @@ export class Incoming {
   /** Sends a complete response; gives the bytes that went out, undefined if the transaction can't take it any more. */
   respond(response: SipResponse): Buffer | undefined {
     const { status } = response
-    if (status > 100) this.reacted()
+    if (status > 100) {
+      this.#tagged = true
+      this.reacted()
+    }
     this.#trying?.cancel()
     const data = response.serialize()
     const taken = this.#entry.machine.respond(status, data, this.proven)
