@@ -35,6 +35,10 @@ export class Attempt {
   }
 
   start(): void {
+    // The ACK to a 2xx has no transaction and gets no answer (§13.2.2.4): that it left is all that can be known.
+    if (this.request.method === 'ACK') {
+      return this.env.send(this.flow, this.request.serialize(), (error) => this.#fail(503, error))
+    }
     this.#client = this.env.startClient(this.request, this.flow, {
       onResponse: (response) => this.#onResponse(response),
       onTimeout: () => this.#fail(408),

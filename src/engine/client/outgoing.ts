@@ -16,7 +16,7 @@ import { maxDatagram, preferredMaxDatagram, wireSize } from './wire-size.js'
 /** What is to be sent, and where to. */
 export interface OutgoingRequest {
   /**
-   * All but Via. Its topmost Route, else its Request-URI, names the next hop (RFC 3261 §8.1.2), unless `nextHop` does.
+   * All but Via; the ACK to a 2xx is sent once, without a transaction. Its topmost Route, else its Request-URI, names the next hop (RFC 3261 §8.1.2), unless `nextHop` does.
    * It stays as it is: copies are sent.
    */
   request: SipRequest
@@ -201,6 +201,7 @@ export class Outgoing {
   #limitSilence(trial: Trial): void {
     const { scheduler, timing } = this.env
     this.#timer?.cancel()
+    if (this.what.request.method === 'ACK') return
     const left = this.#deadline - scheduler.now()
     const hasAlternative = this.#left.length > 0 || trial.moved
     const limit = (this.#isInvite ? inviteSilence : otherSilence) * timing.t1

@@ -7,7 +7,7 @@ import { Gate } from './gate.js'
  * The first try of each server, ms, and how many there are; each takes twice as long as the one before. A dead first
  * name server costs 0.6 s and not the five of most systems.
  */
-const timeout = 600
+const firstTryMs = 600
 const tries = 2
 
 /**
@@ -20,11 +20,12 @@ const systemLookUps = { atOnce: 2, waiting: 50 }
 const nothing = new Set(['ENOTFOUND', 'ENODATA', 'ENONAME'])
 
 export class SystemDns implements Dns {
-  readonly #resolver = new dns.Resolver({ timeout, tries })
+  readonly #resolver: dns.Resolver
   readonly #system = new Gate(systemLookUps.atOnce, systemLookUps.waiting)
 
   /** @param servers name servers to ask, `address` or `address:port`; default: those of the system */
-  constructor(servers?: readonly string[]) {
+  constructor(servers?: readonly string[], timeout = firstTryMs) {
+    this.#resolver = new dns.Resolver({ timeout, tries })
     if (servers) this.#resolver.setServers(servers)
   }
 
