@@ -114,7 +114,7 @@ export class Attempt {
 }
 
 /** §9.1: same Request-URI, topmost Via, Call-ID, To, From, CSeq number and Route as the INVITE that went out. */
-function cancelFor(invite: SipRequest, headers: CancelHeaders): SipRequest {
+export function cancelFor(invite: SipRequest, headers: CancelHeaders): SipRequest {
   const cancel = new SipRequest('CANCEL', invite.uri)
   cancel.append('via', invite.lines('via')[0] ?? '')
   cancel.append('max-forwards', '70')

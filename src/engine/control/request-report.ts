@@ -1,0 +1,78 @@
+/** What an application is told of a request of its own: that it was sent, and what came back. */
+import type { Dialog } from '../dialog/dialog.js'
+import { formatHostPort } from '../message/host.js'
+import { responseTo } from '../message/response.js'
+import type { SipRequest, SipResponse } from '../message/sip-message.js'
+import type { Flow, TransportLayer } from '../transport/transport.js'
+import { sipEvent } from './events.js'
+import { messageMeta } from './meta.js'
+
+/** The application's connection: how it is answered, and how it gets messages. */
+export interface Told {
+  answer(ref: string, text: string): void
+  send(text: string): void
+}
+
+export class RequestReport {
+  #sent: { request: SipRequest; flow: Flow | undefined } | undefined
+  #confirmed = false
+
+  /**
+   * @param ref the command that is answered
+   * @param id the handle of the transaction
+   * @param dialogId for responses that no dialog is known for yet; undefined: outside dialogs
+   */
+  constructor(
+    private readonly told: Told,
+    private readonly transport: TransportLayer,
+    private readonly ref: string,
+    private readonly id: string,
+    private readonly dialogId: string | undefined,
+  ) {}
+
+  sent(request: SipRequest, flow: Flow): void {
+    this.#sent = { request, flow }
+    this.#confirm()
+  }
+
+  /**
+   * It is on its way, but a name has to be looked up first: drachtio-srf can cancel what it knows of, so it gets to know
+   * at once. `request` as it would leave.
+   */
+  underWay(request: SipRequest, flow: Flow | undefined): void {
+    this.#sent ??= { request, flow }
+    this.#confirm()
+  }
+
+  response(response: SipResponse, flow: Flow | undefined, dialog: Dialog | undefined): void {
+    const dialogId = dialog?.id ?? this.dialogId
+    this.told.send(sipEvent(response, { source: 'network', flow, transactionId: this.id, dialogId }))
+  }
+
+  /** No response has come: one is made, as drachtio-server does, so that there is one way to fail. */
+  failed(status: number, dialog: Dialog | undefined): void {
+    if (!this.#sent) return
+    this.response(responseTo(this.#sent.request, status), this.#sent.flow, dialog)
+  }
+
+  /** Before any response: drachtio-srf drops a response to what it does not know to be sent. */
+  #confirm(): void {
+    if (this.#confirmed || !this.#sent) return
+    this.#confirmed = true
+    this.told.answer(this.ref, sentAnswer(this.transport, this.#sent.request, this.#sent.flow, this.id))
+  }
+}
+
+/** `OK` with the request as it was sent, and the address that it was sent from. */
+export function sentAnswer(
+  transport: TransportLayer,
+  request: SipRequest,
+  flow: Flow | undefined,
+  id: string,
+): string {
+  const data = request.serialize()
+  const from = flow && transport.localAddress(flow)
+  const hop = flow &&
+    from && { transport: flow.transport, address: formatHostPort(from.host, undefined), port: from.port }
+  return `OK|${messageMeta('application', data.length, hop)}|${id}|Msg sent:|\r\n${data.toString('latin1')}`
+}

@@ -1,0 +1,68 @@
+/** The dialogs that responses to requests of ours make: RFC 3261 §12.1.2, and what is made of responses that fall short. */
+import type { SipMessage, SipRequest, SipResponse } from '../message/sip-message.js'
+import type { Flow } from '../transport/transport.js'
+import { confirm, contactUri, dialogOfUac, refreshTarget, type Dialog, type DialogOwner } from './dialog.js'
+import type { DialogTable } from './table.js'
+import { applyFinal } from './usages.js'
+
+/** A request of ours as it was sent. */
+export interface SentRequest {
+  request: SipRequest
+  flow: Flow
+  owner: DialogOwner
+  /** It went to the peer itself, over a flow of the peer's: no proxy is in between. */
+  direct: boolean
+}
+
+/**
+ * The dialog of that response, which stands in the table from now on: a new one, the one of an earlier response with
+ * this To tag, or of a NOTIFY. A provisional response makes one only if it has a To tag and a Contact; a 2xx always,
+ * since somebody has to end what it began.
+ */
+export function dialogOfResponse(
+  dialogs: DialogTable,
+  sent: SentRequest,
+  response: SipResponse,
+): Dialog | undefined {
+  const { request } = sent
+  const known = dialogs.byTags(request.callId, request.fromTag ?? '', response.toTag ?? '')
+  if (known) {
+    if (response.status >= 200 && known.state === 'early') confirm(known, response)
+    return known
+  }
+  const dialog = response.status < 200 ? dialogOf(sent, response) : dialogOf(sent, completed(sent, response))
+  if (!dialog) return undefined
+  dialogs.add(dialog)
+  return dialog
+}
+
+function dialogOf({ request, flow, owner, direct }: SentRequest, response: SipResponse): Dialog | undefined {
+  const dialog = dialogOfUac(request, response, flow, owner)
+  // §12.1.2: the tag of a peer of RFC 2543 is null, and is not written.
+  return dialog && { ...dialog, direct, remote: dialog.remote.replace(/;tag=$/, '') }
+}
+
+/** What is missing in a 2xx, guessed: with nothing but the Request-URI the peer gets its ACK and its BYE. */
+function completed({ request }: SentRequest, response: SipResponse): SipResponse {
+  const whole = response.clone()
+  if (whole.toTag === undefined) whole.set('to', `${whole.get('to') ?? request.get('to') ?? ''};tag=`)
+  if (contactUri(whole) === undefined) whole.set('contact', `<${request.uri}>`)
+  return whole
+}
+
+/** An application is told of a time-out, and ends the call itself, with a BYE; these end by it. */
+const endedBySilence = new Set(['BYE', 'SUBSCRIBE', 'NOTIFY'])
+
+/** What the end of a request of ours means for the dialog that it was sent in. `response` absent: none has come. */
+export function concludeWithin(
+  dialogs: DialogTable,
+  dialog: Dialog,
+  request: SipRequest,
+  status: number,
+  response?: SipMessage,
+): void {
+  if (response && status < 300) refreshTarget(dialog, response)
+  if (status !== 408 || endedBySilence.has(request.method)) {
+    applyFinal(dialogs, dialog, request, status, response)
+  }
+}
