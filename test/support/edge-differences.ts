@@ -41,6 +41,11 @@ export const differences = {
     drachtioServer: 'dropped without an answer',
     why: 'a fault of drachtio-server',
   },
+  'the host `localhost` in From and To of a response': {
+    embedded: 'stays as the caller wrote it',
+    drachtioServer: 'becomes the address of the listener',
+    why: 'RFC 3261 §8.2.6.2: they equal those of the request; `localhost` stands for "your address" only in what an application begins',
+  },
 } as const satisfies Record<string, Difference>
 
 export type DifferenceName = keyof typeof differences
