@@ -166,8 +166,9 @@ export function createEngine(options: EngineOptions): Engine {
       ackInProxiedDialog: (ack, flow, dialog) => forwardAck(proxyEnvironment, ack, flow, dialog),
       inOwnDialog: (incoming) => {
         const dialog = dialogs.find(incoming.request)
-        if (dialog) applications.deliverWithin(incoming, dialog)
-        return dialog !== undefined
+        if (!dialog) return applications.deliverLater(incoming)
+        applications.deliverWithin(incoming, dialog)
+        return true
       },
       ackInOwnDialog: (ack, flow) => applications.deliverAck(ack, flow),
     },
@@ -183,7 +184,9 @@ export function createEngine(options: EngineOptions): Engine {
         onMessage: (message, flow) => dispatcher.receive(message, flow),
         onRejected: () => {},
         onConnection: (flow, state) => {
-          if (state === 'closed') table.connectionLost(flow)
+          if (state !== 'closed') return
+          table.connectionLost(flow)
+          applications.connectionClosed(flow)
         },
         onDropped: (flow, reason) =>
           log?.debug({ from: `${flow.remoteAddress}:${flow.remotePort}`, reason }, 'dropped'),

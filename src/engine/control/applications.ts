@@ -15,6 +15,8 @@ import { CallRecords } from './call-records.js'
 import { sipEvent } from './events.js'
 import { PendingRequests, refuse, type Pending } from './pending.js'
 import { proxyRequest } from './proxying.js'
+import { RegisteredFlows } from './registered-flows.js'
+import { Requests } from './requests.js'
 import { readResponse, sentResponse } from './responses.js'
 import { ControlServer } from './server.js'
 import type { CommandHandler, ControlSession, SessionOptions } from './session.js'
@@ -23,6 +25,9 @@ export interface ApplicationOptions extends SessionOptions {
   /** How long an application may take for its first reaction to a request, ms. */
   timeoutMs: number
 }
+
+/** Most requests of one application that wait for their final response. */
+const maxOutstanding = 10_000
 
 const unknownTransaction = 'NOK|Response not sent due to unknown transaction'
 
@@ -34,21 +39,27 @@ export class Applications implements CommandHandler {
   readonly records: CallRecords
   readonly #env: ProxyEnvironment
   readonly #pending: PendingRequests
+  readonly #dialogs: DialogTable
   readonly #uas: Uas
+  readonly #requests: Requests
+  readonly #registered: RegisteredFlows
 
   constructor(env: ProxyEnvironment, dialogs: DialogTable, options: ApplicationOptions) {
     this.#env = env
+    this.#dialogs = dialogs
+    this.#registered = new RegisteredFlows(() => env.scheduler.now())
     this.server = new ControlServer(options, this)
     this.records = new CallRecords(this.server)
     this.#pending = new PendingRequests(env, options.timeoutMs)
     const dialogEnvironment: UacEnvironment = {
       ...env,
       dialogs,
-      registered: () => undefined,
+      registered: (uri) => this.#registered.find(uri),
       tell: (dialog, message, event) => this.#tell(dialog, message, event),
       cancelled: (incoming, cancel, dialogId) => this.#tellCancelled(incoming, cancel, dialogId),
     }
     this.#uas = new Uas(dialogEnvironment)
+    this.#requests = new Requests(dialogEnvironment, maxOutstanding)
   }
 
   // From the network
@@ -77,6 +88,19 @@ export class Applications implements CommandHandler {
     })
   }
 
+  /** A NOTIFY whose dialog does not exist yet, since it has overtaken the response that makes it; false if none does. */
+  deliverLater(incoming: Incoming): boolean {
+    return this.#requests.holdNotify(incoming.request, () => {
+      const dialog = this.#dialogs.find(incoming.request)
+      if (dialog) this.deliverWithin(incoming, dialog)
+      else incoming.reply(481)
+    })
+  }
+
+  connectionClosed(flow: Flow): void {
+    this.#registered.closed(flow)
+  }
+
   /** False if nobody waits for it. */
   deliverAck(ack: SipRequest, flow: Flow): boolean {
     return this.#uas.receiveAck(ack, flow)
@@ -99,6 +123,9 @@ export class Applications implements CommandHandler {
     if (!response) return session.answer(ref, 'NOK|Unknown server error sending response')
     if (!this.#uas.concerns(pending)) {
       const sent = incoming.respond(response)
+      if (incoming.request.method === 'REGISTER') {
+        this.#registered.learn(incoming.request, response, incoming.flow)
+      }
       this.#pending.reacted(pending)
       return session.answer(ref, sent ? sentResponse(incoming, sent) : unknownTransaction)
     }
@@ -113,8 +140,8 @@ export class Applications implements CommandHandler {
     )
   }
 
-  request(session: ControlSession, ref: string): void {
-    session.answer(ref, 'NOK|this edge sends no requests of an application; it answers and proxies')
+  request(session: ControlSession, ref: string, fields: readonly string[], text: string): void {
+    this.#requests.command(session, ref, fields, text)
   }
 
   proxy(session: ControlSession, ref: string, fields: readonly string[], text: string): void {
@@ -139,6 +166,7 @@ export class Applications implements CommandHandler {
 
   closed(session: ControlSession): void {
     this.#pending.leave(session)
+    this.#requests.closed(session)
   }
 
   #refuse(incoming: Incoming): void {

@@ -228,7 +228,9 @@ export class Requests {
   /** @throws Refused */
   #dialog(owner: Application, id: string): Dialog {
     const dialog = this.env.dialogs.get(id)
-    if (dialog?.owner !== owner) throw new Refused(noDialog)
+    if (!dialog) throw new Refused(noDialog)
+    // drachtio-srf keeps its dialogs over a reconnect.
+    if (!dialog.owner.authenticated) dialog.owner = owner
     return dialog
   }
 
