@@ -248,11 +248,12 @@ onEveryEdge(
     const ended = deferred<string>()
     dialog.on('destroy', (_, reason) => ended.resolve(reason))
     await phone.expect(200)
-    const bye = await phone.expect('BYE', 70 * edge.t1)
+    const bye = await phone.expect('BYE', edge.fixed64T1 + 2000)
     phone.reply(bye, 200)
     t.match(await ended.promise, /ack/i)
     t.equal(dialog.connected, false)
   },
+  { waits: true },
 )
 
 onEveryEdge('the states of a call are told where an application listens for them', async (t, edge) => {
