@@ -14,16 +14,16 @@ export function ownContact(transport: TransportLayer, flow: Flow): string {
 }
 
 /** Header fields in which an application may write `localhost` for the address that it can't know. */
-const ofRequests: ReadonlySet<string> = new Set(['from', 'to', 'p-asserted-identity'])
-/** From and To of a response are the caller's, and stay as they came (RFC 3261 §8.2.6.2). */
-const ofResponses: ReadonlySet<string> = new Set(['p-asserted-identity'])
+const ofNewRequests: ReadonlySet<string> = new Set(['from', 'to', 'p-asserted-identity'])
+/** From and To stay as the other side knows them, in a response (RFC 3261 §8.2.6.2) and within a dialog (§12.2.1.1). */
+const ofOthers: ReadonlySet<string> = new Set(['p-asserted-identity'])
 
 /**
  * Puts the address that the peer behind `flow` reaches us by in the place of `localhost`, as drachtio-server does. A
  * Contact that names another listener of ours is put right as well: the application may have it from an earlier flow.
  */
 export function nameOurselves(message: SipMessage, transport: TransportLayer, flow: Flow): void {
-  const named = message.kind === 'request' ? ofRequests : ofResponses
+  const named = message.kind === 'request' && message.toTag === undefined ? ofNewRequests : ofOthers
   for (const header of message.headers) {
     if (header.name === 'contact') {
       const contacts = splitList(header.value)
