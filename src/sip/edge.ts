@@ -31,8 +31,8 @@ export interface EdgeRequest {
   readonly uri: string
   readonly callId: string
   readonly source: { address: string; port: number; transport: SipTransport }
-  /** `host:port` of our listener, where the edge tells it. */
-  readonly receivedOn: string | undefined
+  /** Our listener, as phones know it, where the edge tells it. */
+  readonly receivedOn: { host: string; port: number } | undefined
   /** True once the caller has sent CANCEL; the edge has then answered. */
   readonly cancelled: boolean
   /** True once there is nothing left to answer: a final response was sent, or the edge has taken the request over. */
@@ -251,7 +251,9 @@ class SrfEdgeRequest implements EdgeRequest {
     return this.header('call-id') ?? ''
   }
   get receivedOn() {
-    return this.request.receivedOn
+    // Written without brackets, so that only the last colon is sure.
+    const [, host, port] = /^\[?(.+?)\]?:(\d+)$/.exec(this.request.receivedOn ?? '') ?? []
+    return host === undefined ? undefined : { host, port: Number(port) }
   }
   get settled() {
     return this.#takenOver || this.cancelled || this.response.finalResponseSent

@@ -28,7 +28,9 @@ export function registerPhone(registrar: Registrar, names: LocalNames, node: str
       return { status: 403, reason: 'Not Your Address' }
     }
     const { address, port, transport } = request.source
-    const read = readRegister(request, { source: hostPort(address, port), transport, node })
+    const { receivedOn: listener } = request
+    const receivedOn = listener ? hostPort(listener.host, listener.port) : null
+    const read = readRegister(request, { source: hostPort(address, port), transport, receivedOn, node })
     if ('reply' in read) return read.reply
     const loop = refuseLoop(read.request, address, names)
     if (loop) {

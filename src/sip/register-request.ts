@@ -15,6 +15,8 @@ export interface RegisterRequest {
   /** `address:port`, IPv6 in brackets. */
   source: string
   transport: SipTransport
+  /** `host:port` of the listener that it came to, where the edge tells it. */
+  receivedOn: string | null
   userAgent: string | null
   node: string
 }
@@ -35,7 +37,7 @@ export interface RegisterHeaders {
   headerValues(name: string): string[]
 }
 
-export type Origin = Pick<RegisterRequest, 'source' | 'transport' | 'node'>
+export type Origin = Pick<RegisterRequest, 'source' | 'transport' | 'receivedOn' | 'node'>
 
 const MAX_TEXT = 512
 const MAX_PATHS = 10

@@ -157,6 +157,7 @@ function toBinding(
     expiresAt: now + seconds * 1000,
     source: request.source,
     transport: request.transport,
+    receivedOn: request.receivedOn,
     path: request.path,
     userAgent: request.userAgent,
     node: request.node,

@@ -111,14 +111,15 @@ function onePerDevice(bindings: readonly Registration[]): Registration[] {
 }
 
 /** Parameters by which the engine is told the way to a phone, and which it takes off again. */
-const OURS = ['flow', 'flow-transport', 'flow-route']
+const OURS = ['flow', 'flow-transport', 'flow-on', 'flow-route']
 
 /**
  * The URI that the embedded engine is told: the contact itself becomes the Request-URI (§16.6 step 2), `flow` and
- * `flow-transport` say which connection leads to the phone, and `flow-route` is the Route header: the proxies that the
- * phone registered through (RFC 3327 §5.3).
+ * `flow-transport` say which connection leads to the phone, `flow-on` from which listener a datagram has to come, and
+ * `flow-route` is the Route header: the proxies that the phone registered through (RFC 3327 §5.3).
  */
-export function targetUri({ contact, source, transport, path }: Registration): string | undefined {
+export function targetUri(registration: Registration): string | undefined {
+  const { contact, source, transport, receivedOn, path } = registration
   const uri = parseSipUri(contact)
   if (!uri) return undefined
   // Parameters of that name in the contact would send the call wherever the phone likes.
@@ -129,6 +130,7 @@ export function targetUri({ contact, source, transport, path }: Registration): s
     ['flow', transport === 'udp' && neighbour ? datagramFlow(neighbour, source) : source],
     ['flow-transport', transport],
   )
+  if (transport === 'udp' && receivedOn !== null) params.push(['flow-on', receivedOn])
   // encodeURIComponent leaves just those as they are that a URI parameter may hold (§25.1 unreserved).
   if (path.length > 0) params.push(['flow-route', encodeURIComponent(path.join(', '))])
   // Headers are not allowed in a Request-URI (§19.1.1), and drachtio's proxy command takes no sips: targets.

@@ -43,6 +43,7 @@ function isSame(row: Registration, binding: Binding): boolean {
     row.callId === binding.callId &&
     row.source === binding.source &&
     row.transport === binding.transport &&
+    row.receivedOn === binding.receivedOn &&
     row.q === binding.q &&
     row.userAgent === binding.userAgent &&
     row.node === binding.node &&

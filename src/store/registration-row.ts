@@ -13,6 +13,7 @@ export interface RegistrationRow {
   expires_at: number
   source: string
   transport: SipTransport
+  received_on: string | null
   path: string
   user_agent: string | null
   node: string
@@ -22,7 +23,7 @@ export interface RegistrationRow {
 /** The columns of a RegistrationRow, of `registrations r`. */
 export const registrationColumns =
   'r.id, r.account_id, r.contact, r.instance, r.reg_id, r.q, r.call_id, r.cseq, r.expires_at, r.source, ' +
-  'r.transport, r.path, r.user_agent, r.node, r.created_at'
+  'r.transport, r.received_on, r.path, r.user_agent, r.node, r.created_at'
 
 export function rowToRegistration(row: RegistrationRow): Registration {
   return {
@@ -37,6 +38,7 @@ export function rowToRegistration(row: RegistrationRow): Registration {
     expiresAt: row.expires_at,
     source: row.source,
     transport: row.transport,
+    receivedOn: row.received_on,
     path: textToPath(row.path),
     userAgent: row.user_agent,
     node: row.node,

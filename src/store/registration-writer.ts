@@ -40,16 +40,16 @@ const deleteRegistrations = {
 
 const valueTypes =
   '$2::text[], $3::text[], $4::bigint[], $5::float8[], $6::text[], $7::bigint[], $8::timestamptz[], $9::text[], ' +
-  '$10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[]'
+  '$10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::timestamptz[]'
 const valueColumns =
-  'contact, instance, reg_id, q, call_id, cseq, expires_at, source, transport, path, user_agent, node, created_at'
+  'contact, instance, reg_id, q, call_id, cseq, expires_at, source, transport, received_on, path, user_agent, node, created_at'
 
 const updateRegistrations = {
   name: 'registrations_update',
   text: `
     update registrations r set q = u.q, call_id = u.call_id, cseq = u.cseq, expires_at = u.expires_at,
-      source = u.source, transport = u.transport, path = u.path, user_agent = u.user_agent, node = u.node,
-      created_at = u.created_at
+      source = u.source, transport = u.transport, received_on = u.received_on, path = u.path,
+      user_agent = u.user_agent, node = u.node, created_at = u.created_at
     from unnest($1::bigint[], ${valueTypes}) as u (id, ${valueColumns})
     where r.id = u.id`,
 }
@@ -84,6 +84,7 @@ function columnsOf(keys: readonly number[], bindings: readonly Binding[]): unkno
     bindings.map((binding) => time(binding.expiresAt)),
     bindings.map((binding) => binding.source),
     bindings.map((binding) => binding.transport),
+    bindings.map((binding) => binding.receivedOn),
     bindings.map((binding) => pathToText(binding.path)),
     bindings.map((binding) => binding.userAgent),
     bindings.map((binding) => binding.node),

@@ -117,6 +117,8 @@ export interface Binding {
   /** Source `address:port` (IPv6 in brackets) of the REGISTER that made it, for the flow back. */
   source: string
   transport: SipTransport
+  /** `host:port` (IPv6 in brackets) of the listener that got the REGISTER, as phones know it; null: not known. */
+  receivedOn: string | null
   /** Path header values (RFC 3327), topmost first. */
   path: readonly string[]
   userAgent: string | null

@@ -78,7 +78,7 @@ t.test('a request tells what it is, where it came from, and its headers', async 
   const request = await arrived
   t.match(request, { method: 'INVITE', uri: 'sip:111@localhost', callId: 'abc' })
   t.strictSame(request.source, { address: '2001:db8::7', port: 40000, transport: 'wss' })
-  t.equal(request.receivedOn, '192.0.2.1:5060')
+  t.strictSame(request.receivedOn, { host: '192.0.2.1', port: 5060 })
   t.strictSame(request.headerValues('contact'), ['<sip:a@h>', '"x, y" <sip:b@h>'])
   t.equal(request.header('p-preferred-identity'), '<sip:1@h>')
   t.equal(request.header('x-folded'), 'one two')

@@ -3,7 +3,12 @@ import type { Binding } from '../../src/store/types.js'
 import { splitValues } from '../../src/sip/header-values.js'
 import { readRegister, type RegisterRequest } from '../../src/sip/register-request.js'
 
-export const ORIGIN = { source: '192.0.2.7:5060', transport: 'udp', node: 'node-a' } as const
+export const ORIGIN = {
+  source: '192.0.2.7:5060',
+  transport: 'udp',
+  receivedOn: null,
+  node: 'node-a',
+} as const
 export const NOW = Date.parse('2026-11-24T12:00:00Z')
 
 /** Reads headers as the application does; names in lower case. */

@@ -47,6 +47,7 @@ try {
             expiresAt: Date.now() + 3_600_000,
             source: '192.0.2.1:5060',
             transport: 'udp',
+            receivedOn: null,
             path: [],
             userAgent: null,
             node: 'a',

@@ -18,6 +18,7 @@ onEveryDatabase('every field of a binding is kept', async (t, database) => {
     expiresAt: Date.now() + 123_456,
     source: '[2001:db8::1]:5060',
     transport: 'wss',
+    receivedOn: '[2001:db8::2]:5067',
     path: ['<sip:edge1.example.org;lr>', '"x, y" <sip:edge2.example.org;lr>;ob'],
     userAgent: 'Phone ☎ 1.0',
   })

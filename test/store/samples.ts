@@ -26,6 +26,7 @@ export function binding(contact: string, rest: Partial<Binding> = {}): Binding {
     expiresAt: Date.now() + 3_600_000,
     source: '192.0.2.1:5060',
     transport: 'udp',
+    receivedOn: null,
     path: [],
     userAgent: null,
     node: 'test',

@@ -2,7 +2,7 @@
 import { labelFor } from '../message/header-names.js'
 import type { SipMessage } from '../message/sip-message.js'
 import type { Flow } from '../transport/transport.js'
-import { messageMeta } from './meta.js'
+import { messageMeta, tlsPeer } from './meta.js'
 
 export interface SipEvent {
   /** Whether it came from the wire, or is a request that the engine itself has sent. */
@@ -22,7 +22,7 @@ export function sipEvent(message: SipMessage, event: SipEvent): string {
   const text = forApplication(message).serialize().toString('latin1')
   const { source, flow, transactionId, dialogId = '', receivedOn } = event
   const hop = flow && { transport: flow.transport, address: flow.remoteAddress, port: flow.remotePort }
-  const on = receivedOn ? `|${receivedOn.host}|${receivedOn.port}|` : ''
+  const on = receivedOn ? `|${receivedOn.host}|${receivedOn.port}|${tlsPeer(flow)}` : ''
   return `sip|${messageMeta(source, text.length, hop)}|${transactionId}|${dialogId}${on}\r\n${text}`
 }
 

@@ -1,5 +1,6 @@
 /** The fields that drachtio's frames carry beside a SIP message. */
 import type { FlowAddress } from '../proxy/dialog-token.js'
+import type { Flow } from '../transport/transport.js'
 
 /** `HH:MM:SS.uuuuuu`, UTC. */
 export function timeOfDay(): string {
@@ -13,4 +14,13 @@ export function messageMeta(
   hop: FlowAddress | undefined,
 ): string {
   return `${source}|${bytes}|${hop?.transport ?? ''}|${hop?.address ?? ''}|${hop?.port ?? ''}|${timeOfDay()}`
+}
+
+/**
+ * The good certificate that the peer has shown, for the field that drachtio-srf gives as `req.sessionToken`:
+ * `sha256=<hexadecimal with colons>;subject=<percent-encoded>`; empty if there is none.
+ */
+export function tlsPeer(flow: Flow | undefined): string {
+  const peer = flow?.tls?.peer
+  return peer ? `sha256=${peer.fingerprint};subject=${encodeURIComponent(peer.subject)}` : ''
 }

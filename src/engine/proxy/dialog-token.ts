@@ -106,15 +106,18 @@ function decode(payload: string): { state: DialogState; issued: number } | undef
   return { state, issued: parseInt(hours, 36) }
 }
 
-function peerText({ transport, address, port, listens }: Peer): string {
-  return `${letters[transport]}${address} ${port}${listens === undefined ? '' : ` ${listens}`}`
+function peerText({ transport, address, port, listens, on }: Peer): string {
+  const text = `${letters[transport]}${address} ${port}`
+  if (on) return `${text} ${listens ?? ''} ${on.host} ${on.port}`
+  return listens === undefined ? text : `${text} ${listens}`
 }
 
 function parsePeer(text: string): Peer | undefined {
   const transport = transports[text.charAt(0)]
-  const [address, port, listens] = text.slice(1).split(' ')
+  const [address, port, listens, onHost, onPort] = text.slice(1).split(' ')
   if (!transport || !address || !port) return undefined
   const peer: Peer = { transport, address, port: Number(port) }
-  if (listens !== undefined) peer.listens = Number(listens)
+  if (listens) peer.listens = Number(listens)
+  if (onHost && onPort) peer.on = { host: onHost, port: Number(onPort) }
   return peer
 }

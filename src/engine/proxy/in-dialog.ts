@@ -7,7 +7,7 @@ import type { SipRequest } from '../message/sip-message.js'
 import { parseUri } from '../message/uri.js'
 import type { Incoming } from '../transaction/incoming.js'
 import { defaultPort } from '../transport/default-ports.js'
-import { flowTo } from '../transport/peer.js'
+import { flowTo, type Peer } from '../transport/peer.js'
 import type { Flow } from '../transport/transport.js'
 import type { ProxyEnvironment } from './client.js'
 import type { VerifiedDialog } from './dialog-token.js'
@@ -71,7 +71,8 @@ function targetOf(request: SipRequest, { fromCaller, caller, callee }: VerifiedD
   const named = hop?.host === peer.address ? (hop.port ?? defaultPort(peer.transport)) : undefined
   if (peer.transport === 'udp') {
     const port = named ?? peer.listens ?? peer.port
-    return { uri: request.uri, flow: { transport: 'udp', address: peer.address, port } }
+    const flow: Peer = { transport: 'udp', address: peer.address, port, ...(peer.on && { on: peer.on }) }
+    return { uri: request.uri, flow }
   }
   // Some phones put the port of a connection into their Contact, where nobody takes a new one: the place that they
   // registered for connections is the better one.

@@ -3,9 +3,10 @@ import type { SipRequest } from '../message/sip-message.js'
 import { formatHostPort } from '../message/host.js'
 import { parseNameAddr } from '../message/name-addr.js'
 import { parseUri, uriParam } from '../message/uri.js'
+import { namedTransport } from '../resolve/next-hop.js'
 import { defaultPort } from '../transport/default-ports.js'
 import type { Peer } from '../transport/peer.js'
-import type { Flow, TransportLayer, TransportName } from '../transport/transport.js'
+import type { Flow, TransportLayer } from '../transport/transport.js'
 import type { DialogTokens, VerifiedDialog } from './dialog-token.js'
 import { withoutTag } from './forward.js'
 
@@ -38,27 +39,28 @@ export class RecordRouting {
   ) {}
 
   /**
-   * Puts our entry on top of Record-Route; two entries where the two sides differ in listener, so that each side
+   * Puts our entry on top of Record-Route; two entries where they would differ for the two sides, so that each side
    * gets an address, transport and address family that it can use (RFC 5658 §4).
    */
   record(request: SipRequest, original: SipRequest, incoming: Flow, outgoing: Flow): void {
     const shownFrom = request.get('from')
     const token = this.tokens.issue(original.callId, original.fromTag ?? '', {
-      caller: peerOf(incoming, contactOf(original)),
-      callee: peerOf(outgoing, request.uri),
+      caller: this.#peer(incoming, contactOf(original)),
+      callee: this.#peer(outgoing, request.uri),
       ...(shownFrom === undefined || shownFrom === original.get('from')
         ? {}
         : { shownFrom: withoutTag(shownFrom) }),
     })
-    if (incoming.listener.id !== outgoing.listener.id) {
-      request.prepend('record-route', this.#entry(incoming, token))
+    const toCaller = this.#uri(incoming, isSips(original.uri))
+    const toCallee = this.#uri(outgoing, isSips(request.uri))
+    for (const uri of toCaller === toCallee ? [toCallee] : [toCaller, toCallee]) {
+      request.prepend('record-route', `<${uri};lr;${tokenParam}=${token}>`)
     }
-    request.prepend('record-route', this.#entry(outgoing, token))
   }
 
   /** RFC 3327 §5.2: our entry on top of Path. */
   path(request: SipRequest, outgoing: Flow): void {
-    request.prepend('path', `<${this.#uri(outgoing)};lr>`)
+    request.prepend('path', `<${this.#uri(outgoing, isSips(request.uri))};lr>`)
   }
 
   /**
@@ -101,18 +103,31 @@ export class RecordRouting {
   #isOurs(uri: string): boolean {
     const parsed = parseUri(uri)
     if (!parsed || (parsed.scheme !== 'sip' && parsed.scheme !== 'sips')) return false
-    const transport = uriParam(parsed, 'transport')?.toLowerCase() as TransportName | undefined
+    const transport = namedTransport(parsed) ?? (parsed.scheme === 'sips' ? 'tls' : undefined)
     return this.transport.isLocal(parsed.host, parsed.port, transport)
   }
 
-  #entry(flow: Flow, token: string): string {
-    return `<${this.#uri(flow)};lr;${tokenParam}=${token}>`
+  /** The peer at the other end of a flow; `uri` is where it says that it can be reached. */
+  #peer(flow: Flow, uri: string | undefined): Peer {
+    const { transport, remoteAddress: address, remotePort: port, listener } = flow
+    const peer: Peer = { transport, address, port }
+    const parsed = uri === undefined ? undefined : parseUri(uri)
+    // The same address: no NAT is in between, so the port of the URI is one that takes messages and connections.
+    if (parsed?.host === address) peer.listens = parsed.port ?? defaultPort(transport)
+    if (transport === 'udp' && this.transport.hasTwin(listener)) peer.on = this.transport.localAddress(flow)
+    return peer
   }
 
-  #uri(flow: Flow): string {
+  /**
+   * §16.6 step 4: sips where the Request-URI on that side is; its transport parameter names what is below TLS
+   * (§26.2.2, RFC 7118 §5.3). Where that side is not secure in spite of it, a sips URI would lead to a wrong port.
+   */
+  #uri(flow: Flow, secure: boolean): string {
     const { host, port } = this.transport.localAddress(flow)
-    const transport = flow.transport === 'udp' ? '' : `;transport=${flow.transport}`
-    return `sip:${formatHostPort(host, port)}${transport}`
+    const at = formatHostPort(host, port)
+    if (secure && flow.transport === 'tls') return `sips:${at}`
+    if (secure && flow.transport === 'wss') return `sips:${at};transport=ws`
+    return flow.transport === 'udp' ? `sip:${at}` : `sip:${at};transport=${flow.transport}`
   }
 }
 
@@ -142,20 +157,11 @@ function parameter(uri: string, name: string): string | undefined {
   return parsed && uriParam(parsed, name)
 }
 
+function isSips(uri: string): boolean {
+  return /^sips:/i.test(uri)
+}
+
 function contactOf(request: SipRequest): string | undefined {
   const contact = request.values('contact')[0]
   return contact === undefined ? undefined : parseNameAddr(contact)?.uri
-}
-
-/** The peer at the other end of a flow; `uri` is where it says that it can be reached. */
-function peerOf(flow: Flow, uri: string | undefined): Peer {
-  const peer: Peer = {
-    transport: flow.transport,
-    address: flow.remoteAddress,
-    port: flow.remotePort,
-  }
-  const parsed = uri === undefined ? undefined : parseUri(uri)
-  // The same address: no NAT is in between, so the port of the URI is one that takes messages and connections.
-  if (parsed?.host === flow.remoteAddress) peer.listens = parsed.port ?? defaultPort(flow.transport)
-  return peer
 }

@@ -16,8 +16,8 @@ export interface Target {
 const transports: readonly string[] = ['udp', 'tcp', 'tls', 'ws', 'wss']
 
 /**
- * Reads `sip:user@host;flow=<address>:<port>;flow-transport=<transport>;flow-route=<escaped Route>`; these parameters
- * are ours and are taken out. Undefined if the URI can't be used.
+ * Reads `sip:user@host;flow=<address>:<port>;flow-transport=<transport>;flow-on=<host>:<port>;flow-route=<escaped Route>`;
+ * these parameters are ours and are taken out. Undefined if the URI can't be used.
  */
 export function parseTarget(text: string): Target | undefined {
   const parsed = parseUri(text)
@@ -31,8 +31,10 @@ export function parseTarget(text: string): Target | undefined {
   // A phone without a NAT in front also takes connections at its Contact (RFC 3261 §18.1.1); after a restart of ours
   // that is the way to it until it registers again.
   if (parsed.host === at.host) peer.listens = parsed.port ?? defaultPort(peer.transport)
+  const on = parseHostPort(uriParam(parsed, 'flow-on') ?? '')
+  if (on) peer.on = on
   const target: Target = {
-    uri: formatUri(withoutUriParams(parsed, ['flow', 'flow-transport', 'flow-route'])),
+    uri: formatUri(withoutUriParams(parsed, ['flow', 'flow-transport', 'flow-on', 'flow-route'])),
     flow: peer,
   }
   const route = uriParam(parsed, 'flow-route')

@@ -178,6 +178,12 @@ class Layer implements OwnedTransportLayer {
     )
   }
 
+  hasTwin({ id, transport, family }: Listener): boolean {
+    return this.listeners.some(
+      (other) => other.transport === transport && other.family === family && other.id !== id,
+    )
+  }
+
   probe(flow: Flow): Error | undefined {
     return flow instanceof UdpFlow ? flow.probe() : undefined
   }

@@ -12,6 +12,11 @@ export interface FlowAddress {
 export interface Peer extends FlowAddress {
   /** Port at which that address takes connections, for when the stream connection is gone; absent: unknown. */
   listens?: number
+  /**
+   * UDP: the listener of ours that it knows, under the name by which it knows it. A phone behind a NAT hears nobody
+   * else. Absent: unknown, or there is but one.
+   */
+  on?: { host: string; port: number }
 }
 
 /**
@@ -19,7 +24,9 @@ export interface Peer extends FlowAddress {
  * phone is no server: it is reached over its own connection only.
  */
 export function flowTo(peer: Peer, transport: TransportLayer, preferred?: Listener): Flow | undefined {
-  const live = transport.findFlow(peer.transport, peer.address, peer.port, preferred)
+  const { on } = peer
+  const known = on && transport.listenerAt(peer.transport, on.host, on.port)
+  const live = transport.findFlow(peer.transport, peer.address, peer.port, known ?? preferred)
   if (live || peer.transport !== 'tcp' || peer.listens === undefined) return live
   return transport.openFlow('tcp', peer.address, peer.listens, preferred ? { preferred } : {})
 }

@@ -170,6 +170,8 @@ export interface TransportLayer {
   localAddress(flow: Flow): { host: string; port: number }
   /** The listener of that transport which is known under host:port, bound or advertised; see `isLocal`. */
   listenerAt(transport: TransportName, host: string, port: number): Listener | undefined
+  /** True if there are others of its transport and family: it then matters which of them a peer knows. */
+  hasTwin(listener: Listener): boolean
   /**
    * What is known of a UDP peer that doesn't answer: an error if its machine has refused a datagram lately. Where
    * nothing is known it is asked, and a later call may tell. Undefined for streams, which report failures themselves.

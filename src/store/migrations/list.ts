@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import * as groupsAndAccounts from './0001-groups-and-accounts.js'
 import * as registrations from './0002-registrations.js'
 import * as administration from './0003-administration.js'
+import * as receivedOn from './0004-received-on.js'
 
 export interface NamedMigration extends Knex.Migration {
   name: string
@@ -15,4 +16,5 @@ export const migrations: readonly NamedMigration[] = [
   { name: '0001-groups-and-accounts', ...groupsAndAccounts },
   { name: '0002-registrations', ...registrations },
   { name: '0003-administration', ...administration },
+  { name: '0004-received-on', ...receivedOn },
 ]
