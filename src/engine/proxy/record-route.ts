@@ -120,7 +120,7 @@ export class RecordRouting {
 
   /**
    * §16.6 step 4: sips where the Request-URI on that side is; its transport parameter names what is below TLS
-   * (§26.2.2, RFC 7118 §5.3). Where that side is not secure in spite of it, a sips URI would lead to a wrong port.
+   * (§26.2.2, RFC 7118 §5.2.2). Where that side is not secure in spite of it, a sips URI would lead to a wrong port.
    */
   #uri(flow: Flow, secure: boolean): string {
     const { host, port } = this.transport.localAddress(flow)

@@ -199,10 +199,12 @@ export class Search implements BranchOwner {
 
   /** §16.5: contacts of a redirection join the target set. False if none did. */
   #redirect(response: SipResponse): boolean {
+    // §26.2.2: who asked for sips may not end up without TLS, whoever redirects.
+    const usable = /^sips:/i.test(this.upstream.request.uri) ? /^sips:/i : /^sips?:/i
     let added = false
     for (const contact of response.values('contact')) {
       const uri = parseNameAddr(contact)?.uri
-      if (uri !== undefined && /^sips?:/i.test(uri)) added = this.#add({ uri }) || added
+      if (uri !== undefined && usable.test(uri)) added = this.#add({ uri }) || added
     }
     return added
   }

@@ -1,6 +1,6 @@
 /** What a URI says about the next hop before DNS is asked: RFC 3263 §4, RFC 3261 §19.1.1 and §26.2.2. */
 import { isIP } from 'node:net'
-import { parseUri, uriParam } from '../message/uri.js'
+import { parseUri, uriParam, type SipUri } from '../message/uri.js'
 import type { TransportName } from '../transport/transport.js'
 
 export interface NextHop {
@@ -22,9 +22,8 @@ export function readNextHop(uri: string): NextHop | undefined {
   const parsed = parseUri(uri)
   if (!parsed || (parsed.scheme !== 'sip' && parsed.scheme !== 'sips')) return undefined
   const secure = parsed.scheme === 'sips'
-  const named = uriParam(parsed, 'transport')?.toLowerCase()
-  const transport = named === undefined ? undefined : transportOf(secure, named)
-  if (named !== undefined && !transport) return undefined
+  const transport = namedTransport(parsed)
+  if (!transport && uriParam(parsed, 'transport') !== undefined) return undefined
   const host = (uriParam(parsed, 'maddr') ?? parsed.host).replace(/^\[|\]$/g, '').toLowerCase()
   // RFC 2606: never resolves. Browsers put it into their Contact (RFC 7118 §5); only their flow reaches them.
   if (host === '' || /(^|\.)invalid\.?$/.test(host)) return undefined
@@ -33,9 +32,13 @@ export function readNextHop(uri: string): NextHop | undefined {
   return { host, literal, port: parsed.port, transport, secure, identity }
 }
 
-/** The transport parameter names what is below TLS where the scheme is sips (RFC 3261 §26.2.2, RFC 7118 §5.3). */
-function transportOf(secure: boolean, named: string): TransportName | undefined {
-  switch (named) {
+/**
+ * The transport that a URI names: of a sips URI the parameter says what is below TLS (RFC 3261 §26.2.2, RFC 7118 §5.2.2).
+ * Undefined if it names none, or none that we know.
+ */
+export function namedTransport(uri: SipUri): TransportName | undefined {
+  const secure = uri.scheme === 'sips'
+  switch (uriParam(uri, 'transport')?.toLowerCase()) {
     case 'udp':
       return secure ? undefined : 'udp'
     case 'tcp':

@@ -1,4 +1,4 @@
-/** SIP's services in DNS: which transports a domain offers (RFC 3263 §4.1, RFC 7118 §6), and their SRV names. */
+/** SIP's services in DNS: which transports a domain offers (RFC 3263 §4.1, RFC 7118 §5.3), and their SRV names. */
 import type { TransportName } from '../transport/transport.js'
 import type { NaptrRecord } from './dns.js'
 
