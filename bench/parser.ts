@@ -20,7 +20,7 @@ export const usage = `npm run bench -- parser [options]     the parser alone, be
 
 /** The library's parser is not among its exports. */
 const { parseSipMessage } = createRequire(import.meta.url)('drachtio-srf/lib/sip-parser/parser.js') as {
-  parseSipMessage(text: string, lazy: boolean): object | undefined
+  parseSipMessage: (text: string, lazy: boolean) => object | undefined
 }
 
 const limits = { maxHeaders: 256, maxMessageBytes: 65_536 }

@@ -13,9 +13,12 @@ export interface Population {
 }
 
 const callees = 100
-/** Requests to the API at a time, and registrations per second, while filling. */
+/** Requests to the API at a time while filling. */
 const parallel = 8
-const fillRate = 1000
+/** Registrations per second while filling, and how long one rate is kept. */
+const slowest = 125
+const fastest = 1000
+const chunkSeconds = 5
 
 /** Makes accounts through the API up to the wanted number; those of an earlier call stay. */
 export const accountMaker = async (product: Product): Promise<(accounts: number) => Promise<Population>> => {
@@ -59,25 +62,38 @@ export const accountReader = async (file: string): Promise<(accounts: number) =>
   }
 }
 
-/** Registers every device of `users` once. */
+/**
+ * Registers every device of `users` once. A server that was just started needs its time, and may say so (503): the
+ * rate rises from chunk to chunk, and a chunk of which one failed is repeated more slowly.
+ */
 const register = async (
   target: Target,
   users: readonly SippUser[],
   keys: Record<string, string>,
 ): Promise<void> => {
-  const result = await runSipp({
-    scenario: scenario('register'),
-    remote: target.address,
-    transport: target.transport,
-    users,
-    calls: users.length,
-    trace: false,
-    timeout: users.length / fillRate + 60,
-    keys: { domain: target.domain, ...keys },
-    options: loadOptions(fillRate),
-  })
-  if (result.code !== 0)
-    throw new Error(`registering: ${result.failed} failed\n${result.errors.slice(0, 2000)}`)
+  let rate = slowest
+  for (let from = 0; from < users.length;) {
+    const chunk = users.slice(from, from + rate * chunkSeconds)
+    const result = await runSipp({
+      scenario: scenario('register'),
+      remote: target.address,
+      transport: target.transport,
+      users: chunk,
+      calls: chunk.length,
+      trace: false,
+      timeout: chunkSeconds + 60,
+      keys: { domain: target.domain, ...keys },
+      options: loadOptions(rate),
+    })
+    if (result.code === 0) {
+      from += chunk.length
+      rate = Math.min(rate * 2, fastest)
+    } else if (rate > slowest) {
+      rate = Math.max(rate / 2, slowest)
+    } else {
+      throw new Error(`registering: ${result.failed} failed\n${result.errors.slice(0, 2000)}`)
+    }
+  }
 }
 
 /** Gives the phones `bindings` bindings in all, device after device. */

@@ -25,6 +25,12 @@ const memory = async (pid: number): Promise<number> => {
   return Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024
 }
 
+/** Resident set size of one process: what it shares with others counts in full. Bytes. */
+export const residentBytes = async (pid: number): Promise<number> => {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'latin1')
+  return Number(/^Rss:\s+(\d+) kB/m.exec(text)?.[1] ?? Number.NaN) * 1024
+}
+
 /** Every process of the machine. */
 const snapshot = async (): Promise<Map<number, Stat>> => {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)

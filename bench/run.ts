@@ -15,6 +15,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   connections: () => import('./connections.js'),
   bindings: () => import('./bindings.js'),
   soak: () => import('./soak.js'),
+  overload: () => import('./overload.js'),
 }
 
 const [first = '', ...rest] = process.argv.slice(2)

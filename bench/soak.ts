@@ -96,6 +96,8 @@ export const run = async (args: string[]): Promise<void> => {
         { transport: 'udp', host: '127.0.0.1', port: 0 },
         { transport: 'tcp', host: '127.0.0.1', port: 0 },
       ],
+      // To collect all garbage takes so long that calls would be refused.
+      overload: { delayMs: 10_000 },
     },
     ['--expose-gc'],
   )

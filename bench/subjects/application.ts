@@ -54,8 +54,8 @@ const invite = (req: SrfRequest, res: SrfResponse): void => {
   const phone = phones[user]
   if (phone === undefined) return res.send(404)
   // A promise, whatever the types say. It rejects where the edge refuses: the caller has given up in the meantime.
-  const done = srf.proxyRequest(req, [`sip:${user}@${phone}`], { remainInDialog: true }) as unknown
-  ;(done as Promise<unknown>).catch(() => {})
+  const done: unknown = srf.proxyRequest(req, [`sip:${user}@${phone}`], { remainInDialog: true })
+  if (done instanceof Promise) done.catch(() => {})
 }
 
 const srf = new Srf()
@@ -65,6 +65,6 @@ srf.invite(invite)
 srf.on('error', () => {})
 await new Promise<void>((resolve, reject) => {
   srf.on('connect', (error: Error | null) => (error ? reject(error) : resolve()))
-  srf.connect(control)
+  void srf.connect(control)
 })
 serveSubject('connected', { memory: memoryNow }, () => srf.disconnect())

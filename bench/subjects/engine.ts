@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { Session } from 'node:inspector/promises'
 import { createEngine, type EngineAddresses } from '../../src/engine/engine.js'
+import type { OverloadLimits } from '../../src/engine/overload/overload.js'
 import type { ListenerSpec } from '../../src/engine/transport/transport.js'
 import { memoryNow, serveSubject, subjectOptions } from '../subject.js'
 
@@ -13,7 +14,12 @@ export interface EngineSubjectReady {
   control: { host: string; port: number; secret: string }
 }
 
-const { listeners: specs } = subjectOptions<{ listeners: ListenerSpec[] }>()
+export interface EngineSubjectOptions {
+  listeners: ListenerSpec[]
+  overload?: Partial<OverloadLimits>
+}
+
+const { listeners: specs, overload } = subjectOptions<EngineSubjectOptions>()
 const secret = randomBytes(16).toString('hex')
 const engine = createEngine({
   listeners: specs,
@@ -31,6 +37,7 @@ const engine = createEngine({
     maxTransactions: 400_000,
     maxForks: 20,
     applicationTimeoutMs: 30_000,
+    ...(overload ? { overload } : {}),
   },
   log: {
     debug: () => {},
