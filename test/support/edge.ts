@@ -3,9 +3,16 @@ import { randomBytes } from 'node:crypto'
 import Srf from 'drachtio-srf'
 import type { Test } from 'tap'
 import { createEngine, type Engine, type EngineLimits } from '../../src/engine/engine.js'
+import type { Dns } from '../../src/engine/resolve/dns.js'
 import { defaultTiming, type Scheduler, type Timing } from '../../src/engine/transaction/timers.js'
-import type { ListenerSpec, TlsMaterial } from '../../src/engine/transport/transport.js'
-import { createPhone, type Phone, type PhoneTransport } from './phone.js'
+import type {
+  ClientCertificates,
+  Listener,
+  ListenerSpec,
+  OutgoingTls,
+  TlsMaterial,
+} from '../../src/engine/transport/transport.js'
+import { createPhone, type Phone, type PhoneOptions, type PhoneTransport } from './phone.js'
 
 export const testLimits: EngineLimits = {
   maxMessageBytes: 65_536,
@@ -28,11 +35,12 @@ export const fastTiming: Timing = { ...defaultTiming, t1: 50, t2: 400, t4: 500 }
 
 export interface TestEdge {
   engine: Engine
+  listeners: readonly Listener[]
   control: { host: string; port: number }
   port(transport: PhoneTransport, family?: 4 | 6): number
   /** Connects one more application. */
   application(): Promise<Srf>
-  phone(transport: PhoneTransport, options?: { listen?: boolean; localHost?: string }): Promise<Phone>
+  phone(transport: PhoneTransport, options?: Partial<PhoneOptions>): Promise<Phone>
 }
 
 export async function startEdge(
@@ -44,6 +52,9 @@ export async function startEdge(
     limits?: Partial<EngineLimits>
     key?: Buffer
     tls?: TlsMaterial
+    dns?: Dns
+    clientCertificates?: ClientCertificates
+    outgoingTls?: OutgoingTls
   } = {},
 ): Promise<TestEdge> {
   const engine = createEngine({
@@ -57,6 +68,9 @@ export async function startEdge(
     timing: options.timing ?? defaultTiming,
     ...(options.scheduler && { scheduler: options.scheduler }),
     ...(options.tls ? { tls: options.tls } : {}),
+    ...(options.dns && { dns: options.dns }),
+    ...(options.clientCertificates ? { clientCertificates: options.clientCertificates } : {}),
+    ...(options.outgoingTls ? { outgoingTls: options.outgoingTls } : {}),
   })
   const { listeners, control } = await engine.start()
   const cleanups: (() => unknown)[] = []
@@ -71,6 +85,7 @@ export async function startEdge(
   }
   return {
     engine,
+    listeners,
     control,
     port,
     async application() {
