@@ -59,7 +59,7 @@ export class Applications implements CommandHandler {
       cancelled: (incoming, cancel, dialogId) => this.#tellCancelled(incoming, cancel, dialogId),
     }
     this.#uas = new Uas(dialogEnvironment)
-    this.#requests = new Requests(dialogEnvironment, maxOutstanding)
+    this.#requests = new Requests(dialogEnvironment, this.records, maxOutstanding)
   }
 
   // From the network

@@ -29,6 +29,18 @@ export class CallRecords {
     if (proxied) this.#emit('start', 'application', 'proxy-uac', answer)
   }
 
+  /** The final answer to a call that an application has placed. */
+  placed(answer: SipResponse): void {
+    const { status } = answer
+    if (status < 300) this.#emit('start', 'network', 'uac', answer)
+    else this.ended('network', answer, status === 487 ? 'call-canceled' : 'call-rejected')
+  }
+
+  /** One leg has ended, by that message of that side. */
+  ended(leg: Leg, message: SipMessage, reason: StopReason): void {
+    this.#emit('stop', leg, reason, message)
+  }
+
   stop(message: SipMessage, reason: StopReason, proxied: boolean): void {
     for (const leg of proxied ? both : both.slice(0, 1)) this.#emit('stop', leg, reason, message)
   }

@@ -37,10 +37,10 @@ export class RequestReport {
 
   /**
    * It is on its way, but a name has to be looked up first: drachtio-srf can cancel what it knows of, so it gets to know
-   * at once. `request` as it would leave.
+   * at once. `likely` gives it as it would leave.
    */
-  underWay(request: SipRequest, flow: Flow | undefined): void {
-    this.#sent ??= { request, flow }
+  underWay(likely: () => { request: SipRequest; flow: Flow | undefined }): void {
+    this.#sent ??= likely()
     this.#confirm()
   }
 

@@ -9,11 +9,12 @@ import { UacInvite, type UacRequestOptions, type UacUser } from '../dialog/uac-i
 import { UacRequest } from '../dialog/uac-request.js'
 import { wayWithin, type UacEnvironment, type Way } from '../dialog/uac-send.js'
 import { headerParam } from '../message/name-addr.js'
-import type { SipRequest } from '../message/sip-message.js'
+import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import { parseUri, uriParam } from '../message/uri.js'
 import type { Flow, TransportLayer } from '../transport/transport.js'
 import { parseAppMessage, type AppMessage } from './app-message.js'
 import { Refused, requestInside, requestOutside, startLineOf } from './app-request.js'
+import type { CallRecords } from './call-records.js'
 import { RequestReport, sentAnswer, type Told } from './request-report.js'
 import { wayOutside } from './request-way.js'
 
@@ -23,6 +24,8 @@ export type Application = DialogOwner & Told
 interface Outstanding {
   owner: Application
   uac: UacInvite | UacRequest
+  /** It has its final response, or nobody waits for one. */
+  finish(): void
 }
 
 interface Invite {
@@ -45,6 +48,7 @@ export class Requests {
 
   constructor(
     private readonly env: UacEnvironment,
+    private readonly records: CallRecords,
     /** Most requests of one application that have no final response yet. */
     private readonly limit: number,
   ) {}
@@ -83,8 +87,10 @@ export class Requests {
   closed(owner: Application): void {
     for (const outstanding of [...this.#outstanding.values()]) {
       if (outstanding.owner !== owner) continue
-      if (outstanding.uac instanceof UacInvite) outstanding.uac.disown()
-      else outstanding.uac.abandon()
+      // What is left of an INVITE, it settles itself.
+      if (outstanding.uac instanceof UacInvite) continue
+      outstanding.uac.abandon()
+      outstanding.finish()
     }
     for (const invite of [...this.#invites.values()]) if (invite.owner === owner) invite.uac.disown()
   }
@@ -129,6 +135,7 @@ export class Requests {
       // A re-INVITE that is open ends first, and a 2xx is acknowledged before the call ends (§15.1.1).
       invite?.cancel([])
       invite?.acknowledge()
+      if (dialog.state === 'ended') throw new Refused(noDialog)
     }
     this.#within(owner, ref, dialog, request)
   }
@@ -136,7 +143,7 @@ export class Requests {
   /** §14.1: it must not be sent while another INVITE is open; what the peer would have to answer is said at once. */
   #refuseGlare(owner: Application, ref: string, dialog: Dialog, request: SipRequest): void {
     const report = new RequestReport(owner, this.env.transport, ref, this.env.unique(), dialog.id)
-    report.underWay(request, dialog.flow)
+    report.underWay(() => ({ request, flow: dialog.flow }))
     report.failed(491, dialog)
   }
 
@@ -161,29 +168,33 @@ export class Requests {
     const user: UacUser = {
       onSent: (sent, flow) => report.sent(sent, flow),
       onResponse: (response, flow, made) => {
-        if (response.status >= 200) finished()
+        if (response.status >= 200) finish(response)
         report.response(response, flow, made)
       },
       onFailure: (status) => {
-        finished()
-        this.#underWay(report, request, way)
+        finish()
+        report.underWay(() => this.#likely(request, way))
         report.failed(status === 430 && !named ? 410 : status, dialog)
       },
     }
     const uac = isInvite
       ? new UacInvite(this.env, options, { ...user, onSettled: () => this.#settled(dialogId, uac) })
       : new UacRequest(this.env, options, user)
-    const finished = (): void => {
+    const begins = isInvite && !dialog
+    const finish = (response?: SipResponse): void => {
       if (!this.#outstanding.delete(id)) return
       this.#count(owner, -1)
+      if (begins && response) this.records.placed(response)
       if (subscribes && this.#subscribing.get(dialogId) === uac) this.#subscribing.delete(dialogId)
     }
-    this.#outstanding.set(id, { owner, uac })
+    this.#outstanding.set(id, { owner, uac, finish })
     this.#count(owner, 1)
+    if (begins) this.records.attempt('application', request)
+    if (request.method === 'BYE') this.records.ended('application', request, 'normal-release')
     if (uac instanceof UacInvite) this.#invites.set(dialogId, { owner, uac })
     else if (subscribes) this.#subscribing.set(dialogId, uac)
     uac.start()
-    this.#underWay(report, request, way)
+    report.underWay(() => this.#likely(request, way))
   }
 
   #acknowledge(owner: Application, ref: string, invite: UacInvite | undefined, message: AppMessage): void {
@@ -238,21 +249,26 @@ export class Requests {
   #presetDialog(owner: Application, message: AppMessage): Dialog | undefined {
     const value = (name: string): string =>
       message.headers.find((header) => header.name === name)?.value ?? ''
-    const tag = headerParam(value('from'), 'tag')
-    if (tag === undefined) return undefined
-    const dialog = this.env.dialogs.get(dialogId(value('call-id'), tag))
-    return dialog?.owner === owner && dialog.localTag === tag && dialog.state === 'confirmed'
-      ? dialog
-      : undefined
+    const callId = value('call-id')
+    const localTag = headerParam(value('from'), 'tag')
+    if (callId === '' || localTag === undefined) return undefined
+    const remoteTag = headerParam(value('to'), 'tag')
+    const { dialogs } = this.env
+    const dialog =
+      remoteTag === undefined
+        ? dialogs.get(dialogId(callId, localTag))
+        : dialogs.byTags(callId, localTag, remoteTag)
+    const fits = dialog?.owner === owner && dialog.localTag === localTag && dialog.state === 'confirmed'
+    return fits ? dialog : undefined
   }
 
   /** The request as it would leave, as far as that can be known before its next hop is. */
-  #underWay(report: RequestReport, request: SipRequest, way: Way): void {
+  #likely(request: SipRequest, way: Way): { request: SipRequest; flow: Flow | undefined } {
     const { transport } = this.env
     const flow = likelyFlow(transport, way.nextHop ?? request.uri)
     const copy = request.clone()
     if (flow) nameOurselves(copy, transport, flow)
-    report.underWay(copy, flow)
+    return { request: copy, flow }
   }
 }
 

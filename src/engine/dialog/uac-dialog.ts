@@ -15,8 +15,8 @@ export interface SentRequest {
 }
 
 /**
- * The dialog of that response, which stands in the table from now on: a new one, the one of an earlier response with
- * this To tag, or of a NOTIFY. A provisional response makes one only if it has a To tag and a Contact; a 2xx always,
+ * The dialog of that response, which stands in the table from now on: a new one, or the one of an earlier response with
+ * this To tag. A provisional response makes one if it has a To tag and a Contact, or waits for a PRACK; a 2xx always,
  * since somebody has to end what it began.
  */
 export function dialogOfResponse(
@@ -25,14 +25,16 @@ export function dialogOfResponse(
   response: SipResponse,
 ): Dialog | undefined {
   const { request } = sent
+  const { status } = response
+  if (status < 200 && response.toTag === undefined) return undefined
   const known = dialogs.byTags(request.callId, request.fromTag ?? '', response.toTag ?? '')
   if (known) {
-    if (response.status >= 200 && known.state === 'early') confirm(known, response)
+    if (status >= 200 && known.state === 'early') confirm(known, response)
     return known
   }
-  const dialog = response.status < 200 ? dialogOf(sent, response) : dialogOf(sent, completed(sent, response))
-  if (!dialog) return undefined
-  dialogs.add(dialog)
+  const needed = status >= 200 || response.get('rseq') !== undefined
+  const dialog = dialogOf(sent, needed ? completed(sent, response) : response)
+  if (dialog) dialogs.add(dialog)
   return dialog
 }
 
@@ -42,7 +44,7 @@ function dialogOf({ request, flow, owner, direct }: SentRequest, response: SipRe
   return dialog && { ...dialog, direct, remote: dialog.remote.replace(/;tag=$/, '') }
 }
 
-/** What is missing in a 2xx, guessed: with nothing but the Request-URI the peer gets its ACK and its BYE. */
+/** What is missing in it, guessed: with nothing but the Request-URI the peer still gets its ACK or PRACK, and its BYE. */
 function completed({ request }: SentRequest, response: SipResponse): SipResponse {
   const whole = response.clone()
   if (whole.toTag === undefined) whole.set('to', `${whole.get('to') ?? request.get('to') ?? ''};tag=`)

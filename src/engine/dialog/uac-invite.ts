@@ -169,30 +169,40 @@ export class UacInvite {
     const sent = this.#attemptOf(response)
     if (!sent || this.#answers.size >= maxForks) return
     const dialog = this.what.dialog ?? dialogOfResponse(this.env.dialogs, sent, response)
-    if (!dialog || dialog.state === 'ended') return
-    dialog.usages.add('invite')
-    dialog.ourInvite = false
-    if (this.what.dialog) {
-      concludeWithin(this.env.dialogs, dialog, sent.request, response.status, response)
-      // The peer has come back over another connection.
-      if (!dialog.flow.open) dialog.flow = sent.flow
-    }
+    if (!dialog) return
     const answer = new Answer(this.env, dialog, sent.request)
     this.#answers.set(toTag, answer)
-    if (this.#final || this.#disowned) {
-      this.#endUnseen(answer)
-      if (!this.#final) this.#settleLater()
-      this.#final = true
-      return
-    }
+    const first = !this.#final
     this.#final = true
-    this.#answer = answer
-    // What drachtio-server does, and its applications expect: they were done with this call.
-    if (this.#cancelled && !this.what.dialog) answer.doom = 'ACK-BYE due to cancel race condition'
-    // drachtio-srf makes no dialog of it.
-    else if (contactUri(response) === undefined) answer.doom = 'no Contact in response'
+    dialog.ourInvite = false
+    if (dialog.state === 'ended') {
+      // A BYE has crossed it, and does the rest.
+      answer.acknowledge()
+    } else if (first && !this.#disowned) {
+      this.#answer = answer
+      this.#accept(answer, sent, response)
+    } else {
+      this.#endUnseen(answer)
+    }
+    if (!first) return
     this.#settleLater()
     this.user.onResponse(response, sent.flow, dialog)
+  }
+
+  /** The answer that counts. */
+  #accept(answer: Answer, sent: SentRequest, response: SipResponse): void {
+    const { dialog } = answer
+    concludeWithin(this.env.dialogs, dialog, sent.request, response.status, response)
+    if (this.what.dialog) {
+      // The peer has come back over another connection.
+      if (!dialog.flow.open) dialog.flow = sent.flow
+    } else if (this.#cancelled) {
+      // What drachtio-server does, and its applications expect: they were done with this call.
+      answer.doom = 'ACK-BYE due to cancel race condition'
+    } else if (contactUri(response) === undefined) {
+      // drachtio-srf makes no dialog of it.
+      answer.doom = 'no Contact in response'
+    }
   }
 
   #onRejected(response: SipResponse): void {
@@ -238,9 +248,10 @@ export class UacInvite {
     return this.#sent.find(({ request }) => request.via.branch === branch) ?? this.#sent.at(-1)
   }
 
+  /** Nobody has begun to talk; within a call that goes on there is nothing to end. */
   #endUnseen(answer: Answer): void {
     answer.acknowledge()
-    hangUp(this.env, answer.dialog, 'nobody is left for this call')
+    if (!this.what.dialog) hangUp(this.env, answer.dialog, 'nobody is left for this call')
   }
 
   #drop(dialog: Dialog): void {
