@@ -128,13 +128,16 @@ export function calleeSide(received: ReceivedMessage, sentAnswer: string): Dialo
   }
 }
 
-/** Sets a call up and gives both sides of the dialog. */
-export async function connect(caller: Phone, callee: Phone): Promise<{ caller: Dialog; callee: Dialog }> {
+/** Sets a call up and gives both sides of the dialog. `contact`: what the callee answers with. */
+export async function connect(
+  caller: Phone,
+  callee: Phone,
+  contact = targetOf(callee, 'callee').replace(/;flow.*/, ''),
+): Promise<{ caller: Dialog; callee: Dialog }> {
   caller.send(invite(caller))
   const received = await callee.expect('INVITE')
   callee.reply(received, 180)
   await caller.expect(180)
-  const contact = targetOf(callee, 'callee').replace(/;flow.*/, '')
   const sent = callee.reply(received, 200, { contact, contentType: 'application/sdp', body: sdp })
   const answer = await caller.expect(200)
   const sides = { caller: callerSide(answer), callee: calleeSide(received, sent) }

@@ -26,6 +26,10 @@ export interface PhoneOptions {
   connect?: boolean
   /** TLS and WSS: certificate to trust. Without it any certificate is accepted. */
   ca?: string
+  /** TLS and WSS: the phone's own certificate, PEM. */
+  certificate?: { cert: string; key: string }
+  /** TLS: the only version to speak. */
+  tlsVersion?: 'TLSv1.2' | 'TLSv1.3'
   /** WebSocket subprotocols to offer. Default `sip`. */
   protocols?: string[]
   /** WebSocket: send binary frames. Default text. */
@@ -173,7 +177,7 @@ export async function createPhone(options: PhoneOptions): Promise<Phone> {
   } else if (transport === 'ws' || transport === 'wss') {
     const host = net.isIPv6(server.host) ? `[${server.host}]` : server.host
     const ws = new WebSocket(`${transport}://${host}:${server.port}`, options.protocols ?? ['sip'], {
-      ...(options.ca ? { ca: options.ca } : { rejectUnauthorized: false }),
+      ...tlsOf(options),
       perMessageDeflate: false,
     })
     ws.once('upgrade', (answer) => (stream = answer.socket))
@@ -194,10 +198,7 @@ export async function createPhone(options: PhoneOptions): Promise<Phone> {
     }
     if (options.connect !== false) {
       const address = { host: server.host, port: server.port, localAddress: localHost }
-      stream =
-        transport === 'tcp'
-          ? net.connect(address)
-          : tls.connect({ ...address, ...(options.ca ? { ca: options.ca } : { rejectUnauthorized: false }) })
+      stream = transport === 'tcp' ? net.connect(address) : tls.connect({ ...address, ...tlsOf(options) })
       stream.setNoDelay(true)
       await once(stream, transport === 'tcp' ? 'connect' : 'secureConnect')
       read(stream)
@@ -257,4 +258,12 @@ export async function createPhone(options: PhoneOptions): Promise<Phone> {
     },
   }
   return phone
+}
+
+function tlsOf({ ca, certificate, tlsVersion }: PhoneOptions): tls.ConnectionOptions {
+  return {
+    ...(ca ? { ca } : { rejectUnauthorized: false }),
+    ...certificate,
+    ...(tlsVersion && { minVersion: tlsVersion, maxVersion: tlsVersion }),
+  }
 }
