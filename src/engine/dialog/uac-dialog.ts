@@ -52,8 +52,11 @@ function completed({ request }: SentRequest, response: SipResponse): SipResponse
   return whole
 }
 
-/** An application is told of a time-out, and ends the call itself, with a BYE; these end by it. */
-const endedBySilence = new Set(['BYE', 'SUBSCRIBE', 'NOTIFY'])
+/**
+ * §12.2.1.2: after 408 or 481 a call is to be ended with a BYE. That is left to the application, which has got the
+ * response; only these leave nothing to be ended.
+ */
+const endedByItself = new Set(['BYE', 'SUBSCRIBE', 'NOTIFY'])
 
 /** What the end of a request of ours means for the dialog that it was sent in. `response` absent: none has come. */
 export function concludeWithin(
@@ -64,7 +67,6 @@ export function concludeWithin(
   response?: SipMessage,
 ): void {
   if (response && status < 300) refreshTarget(dialog, response)
-  if (status !== 408 || endedBySilence.has(request.method)) {
-    applyFinal(dialogs, dialog, request, status, response)
-  }
+  const lost = status === 408 || status === 481
+  if (!lost || endedByItself.has(request.method)) applyFinal(dialogs, dialog, request, status, response)
 }
