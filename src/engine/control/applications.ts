@@ -5,6 +5,8 @@
 import type { Dialog, DialogOwner } from '../dialog/dialog.js'
 import type { DialogEvent } from '../dialog/environment.js'
 import type { DialogTable } from '../dialog/table.js'
+import { tooBrief } from '../dialog/session.js'
+import { SessionTimers } from '../dialog/session-timers.js'
 import { Uas } from '../dialog/uas.js'
 import type { UacEnvironment } from '../dialog/uac-send.js'
 import type { SipMessage, SipRequest, SipResponse } from '../message/sip-message.js'
@@ -41,6 +43,7 @@ export class Applications implements CommandHandler {
   readonly #pending: PendingRequests
   readonly #dialogs: DialogTable
   readonly #uas: Uas
+  readonly #sessions: SessionTimers
   readonly #requests: Requests
   readonly #registered: RegisteredFlows
 
@@ -57,7 +60,9 @@ export class Applications implements CommandHandler {
       registered: (uri) => this.#registered.find(uri),
       tell: (dialog, message, event) => this.#tell(dialog, message, event),
       cancelled: (incoming, cancel, dialogId) => this.#tellCancelled(incoming, cancel, dialogId),
+      settle: (dialog, request, response, side) => this.#sessions.settle(dialog, request, response, side),
     }
+    this.#sessions = new SessionTimers(dialogEnvironment)
     this.#uas = new Uas(dialogEnvironment)
     this.#requests = new Requests(dialogEnvironment, this.records, maxOutstanding)
   }
@@ -70,6 +75,8 @@ export class Applications implements CommandHandler {
     if (request.get('contact') === undefined && needContact.has(request.method)) {
       return incoming.reply(400, 'Missing Contact')
     }
+    const tooShort = request.method === 'INVITE' ? tooBrief(request) : undefined
+    if (tooShort) return incoming.reply(422, undefined, tooShort)
     const session = this.server.select(request.method)
     if (!session) return this.#refuse(incoming)
     this.#give(incoming, session)

@@ -5,6 +5,7 @@
 import { cancelFor } from '../client/attempt.js'
 import { nameOurselves } from '../dialog/contact.js'
 import { dialogId, type Dialog, type DialogOwner } from '../dialog/dialog.js'
+import { offerSession } from '../dialog/session.js'
 import { UacInvite, type UacRequestOptions, type UacUser } from '../dialog/uac-invite.js'
 import { UacRequest } from '../dialog/uac-request.js'
 import { wayWithin, type UacEnvironment, type Way } from '../dialog/uac-send.js'
@@ -131,6 +132,7 @@ export class Requests {
       return this.#refuseGlare(owner, ref, dialog, requestInside(dialog, message))
     }
     const request = requestInside(dialog, message)
+    if (method === 'INVITE' || method === 'UPDATE') offerSession(request, dialog.session)
     if (method === 'BYE') {
       // A re-INVITE that is open ends first, and a 2xx is acknowledged before the call ends (§15.1.1).
       invite?.cancel([])

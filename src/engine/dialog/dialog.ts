@@ -6,6 +6,7 @@ import { parseNameAddr } from '../message/name-addr.js'
 import { SipRequest, type SipMessage, type SipResponse } from '../message/sip-message.js'
 import { formatUri, parseUri, uriParam, withoutUriParams, type SipUri } from '../message/uri.js'
 import type { Flow } from '../transport/transport.js'
+import type { Session } from './session.js'
 import { usageOf } from './usages.js'
 
 /** The connected application that a dialog belongs to: a control session. */
@@ -50,6 +51,10 @@ export interface Dialog {
   /** An INVITE of ours, or of the peer, that has no final response yet (§14). */
   ourInvite: boolean
   peerInvite: boolean
+  /** The session description that we sent last and that was taken; undefined: none. */
+  localSdp: Buffer | undefined
+  /** The session timer; undefined: none. */
+  session: Session | undefined
   /** Told when the table lets it go. */
   readonly onEnd: (() => void)[]
 }
@@ -95,6 +100,8 @@ export function dialogOfUas(
     usages: new Set([usageOf(request)]),
     ourInvite: false,
     peerInvite: false,
+    localSdp: undefined,
+    session: undefined,
     onEnd: [],
   }
 }
@@ -136,6 +143,8 @@ export function dialogOfUac(
     usages: new Set([usageOf(request)]),
     ourInvite: false,
     peerInvite: false,
+    localSdp: undefined,
+    session: undefined,
     onEnd: [],
   }
 }

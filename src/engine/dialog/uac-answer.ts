@@ -31,6 +31,7 @@ export class Answer {
     onSent?: (ack: SipRequest, flow: Flow) => void,
   ): void {
     this.acknowledged = true
+    if (ack.body.length > 0) this.dialog.localSdp = ack.body
     for (const name of credentials) {
       if (ack.get(name) !== undefined) continue
       for (const line of this.invite.lines(name)) ack.append(name, line)

@@ -193,6 +193,7 @@ export class UacInvite {
   #accept(answer: Answer, sent: SentRequest, response: SipResponse): void {
     const { dialog } = answer
     concludeWithin(this.env.dialogs, dialog, sent.request, response.status, response)
+    this.env.settle(dialog, sent.request, response, 'uac')
     if (this.what.dialog) {
       // The peer has come back over another connection.
       if (!dialog.flow.open) dialog.flow = sent.flow

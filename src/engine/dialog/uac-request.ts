@@ -3,18 +3,16 @@
  * (RFC 3261 §12.2.1.2, §15.1.1; RFC 6665 §4.1.2; RFC 3515 §2.4.4).
  */
 import type { Outgoing } from '../client/outgoing.js'
-import type { SipRequest, SipResponse } from '../message/sip-message.js'
+import type { SipResponse } from '../message/sip-message.js'
 import type { Dialog } from './dialog.js'
+import { expireLater } from './expiry.js'
 import { concludeWithin, dialogOfResponse, type SentRequest } from './uac-dialog.js'
 import type { UacRequestOptions, UacUser } from './uac-invite.js'
 import { outgoing, type UacEnvironment } from './uac-send.js'
-import { beginsUsage, usageOf } from './usages.js'
+import { beginsUsage } from './usages.js'
 
 /** Most NOTIFYs that wait for one response. */
 const maxHeld = 8
-
-/** A subscription for which nobody names a time, seconds. */
-const defaultExpires = 3600
 
 export class UacRequest {
   readonly #outgoing: Outgoing
@@ -83,7 +81,8 @@ export class UacRequest {
     concludeWithin(env.dialogs, dialog, request, response.status, response)
     // The peer has come back over another connection.
     if (!dialog.flow.open && this.#sent) dialog.flow = this.#sent.flow
-    if (subscribes) expireLater(env, dialog, request, response)
+    expireLater(env, dialog, request, response)
+    if (request.method === 'UPDATE' && response.status < 300) env.settle(dialog, request, response, 'uac')
     if (request.method === 'BYE' && dialog.state !== 'ended') keepForCredentials(env, dialog)
     return dialog
   }
@@ -91,24 +90,6 @@ export class UacRequest {
   #release(): void {
     for (const again of this.#held.splice(0)) again()
   }
-}
-
-/** When each subscription ends that is not refreshed. Scheduler time, ms. */
-const expiries = new WeakMap<Dialog, Map<string, number>>()
-
-/** RFC 6665 §4.1.3: a notifier that says nothing at the end must not leave a dialog here for ever. */
-function expireLater(env: UacEnvironment, dialog: Dialog, request: SipRequest, response: SipResponse): void {
-  const { scheduler, timing, dialogs } = env
-  const usage = usageOf(request)
-  const granted = response.get('expires') ?? request.get('expires') ?? ''
-  const seconds = /^\d{1,9}$/.test(granted) ? Number(granted) : defaultExpires
-  const delay = seconds * 1000 + 64 * timing.t1
-  const until = scheduler.now() + delay
-  const ofDialog = expiries.get(dialog) ?? new Map<string, number>()
-  expiries.set(dialog, ofDialog.set(usage, until))
-  scheduler.after(delay, () => {
-    if (ofDialog.get(usage) === until && dialog.state !== 'ended') dialogs.endUsage(dialog, usage)
-  })
 }
 
 /** A challenged BYE leaves the call as it is, for one that comes with credentials; but not for ever. */

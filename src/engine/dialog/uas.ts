@@ -17,8 +17,10 @@ import {
   type DialogOwner,
 } from './dialog.js'
 import type { UacEnvironment } from './uac-send.js'
+import { expireLater } from './expiry.js'
 import { endByUs } from './goodbye.js'
 import { tooLate, type Outcome } from './reliable.js'
+import { answerSession, tooBrief } from './session.js'
 import { ServedInvite } from './served-invite.js'
 import { applyFinal, beginsUsage } from './usages.js'
 
@@ -64,6 +66,8 @@ export class Uas {
     if (!accepted) invite?.end()
     if (!dialog) return
     if (request.method === 'INVITE') dialog.peerInvite = false
+    if (accepted && hasSession(request)) this.env.settle(dialog, request, response, 'uas')
+    if (accepted) expireLater(this.env, dialog, request, response)
     if (request.toTag === undefined) {
       if (!accepted) this.env.dialogs.remove(dialog)
     } else if (response) {
@@ -80,6 +84,8 @@ export class Uas {
     incoming.proven = true
     // §12.2.2: it was overtaken by a later one.
     if (!acceptSequence(dialog, request)) return incoming.reply(500)
+    const minimum = hasSession(request) ? tooBrief(request) : undefined
+    if (minimum) return incoming.reply(422, undefined, minimum)
     switch (request.method) {
       case 'INVITE': {
         // §14.2.
@@ -131,6 +137,7 @@ export class Uas {
     const { status } = response
     if (status <= 100 || status >= 300) return
     nameOurselves(response, transport, flow)
+    if (status >= 200 && hasSession(request)) answerSession(request, response, dialog?.session)
     const late = status >= 200 || request.method === 'INVITE'
     if (!late || !needContact.has(request.method) || response.get('contact') !== undefined) return
     response.append('contact', dialog?.localContact ?? ownContact(transport, flow))
@@ -209,6 +216,10 @@ export class Uas {
     if (invite) this.#bind(dialog, invite)
     return undefined
   }
+}
+
+function hasSession({ method }: SipRequest): boolean {
+  return method === 'INVITE' || method === 'UPDATE'
 }
 
 /** §12.1: a 2xx, of INVITE also a provisional response with a tag. */
