@@ -10,6 +10,8 @@ export interface Pending extends Served {
   deadline: number
   /** The application has left it to the proxy, and no longer answers it. */
   proxied: boolean
+  /** When it has to be answered after a first reaction. */
+  limit?: Timer
 }
 
 export class PendingRequests {
@@ -41,19 +43,22 @@ export class PendingRequests {
   }
 
   remove(id: string): void {
+    // Or it would keep the whole request in memory for as long as its transaction.
+    this.#pending.get(id)?.limit?.cancel()
     this.#pending.delete(id)
   }
 
   /** The application has reacted, and may take its time from now on; with anything but an INVITE not for ever. */
   reacted(pending: Pending): void {
     const { incoming, deadline } = pending
-    if (deadline === Infinity) return
+    // With its final answer there is nothing left to wait for.
+    if (deadline === Infinity || incoming.finalStatus !== 0) return
     pending.deadline = Infinity
     if (incoming.request.method === 'INVITE') return
     // RFC 4320 §4.2: an answer has to reach the caller before its own timer F, whatever came before it.
     const { scheduler, timing } = this.env
     const left = deadline - this.timeoutMs + 62 * timing.t1 - scheduler.now()
-    scheduler.after(Math.max(left, 0), () => refuse(incoming))
+    pending.limit = scheduler.after(Math.max(left, 0), () => refuse(incoming))
   }
 
   /** The application is gone. A restarting one is back in seconds: the callers may try again. */
