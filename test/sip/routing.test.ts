@@ -55,6 +55,7 @@ t.test('a target is the contact as the phone gave it, and the flow that leads th
     ['sips:a@[2001:db8::1]:5061', `sip:a@[2001:db8::1]:5061${flow}`],
     ['sip:a@h;flow=203.0.113.9:25;Flow-Transport=tcp', `sip:a@h${flow}`],
     ['sip:a@h;Flow-Route=%3Csip:evil%3E;flow-route', `sip:a@h${flow}`],
+    ['sip:a@h;flow-on=198.51.100.1:5060', `sip:a@h${flow}`],
   ] as const)
     t.equal(targetUri(registration(contact)), expected, contact)
   t.match(
@@ -62,6 +63,13 @@ t.test('a target is the contact as the phone gave it, and the flow that leads th
     /;flow=\[2001:db8::7\]:5060;flow-transport=wss$/,
   )
   t.equal(targetUri(registration('not a uri')), undefined)
+  const known = { receivedOn: '[2001:db8::1]:5060' }
+  t.match(targetUri(registration('sip:a@h', known)), /;flow-transport=udp;flow-on=\[2001:db8::1\]:5060$/)
+  t.notMatch(
+    targetUri(registration('sip:a@h', { ...known, transport: 'tcp' })),
+    /flow-on/,
+    'a connection is enough',
+  )
 })
 
 t.test('who registered through proxies is reached through them (RFC 3327)', async (t) => {

@@ -9,11 +9,17 @@ export class FakeWire implements TransactionEnvironment {
   readonly timing = defaultTiming
   /** Time and text of everything that was sent. */
   readonly sent: { at: number; text: string }[] = []
+  /** What a silent UDP peer is known to be. */
+  refusal: Error | undefined
   #fail: SendFailure | undefined
 
   send(_flow: Flow, data: Buffer, onFailure?: SendFailure): void {
     this.sent.push({ at: this.scheduler.now(), text: data.toString('latin1') })
     this.#fail = onFailure
+  }
+
+  probe(): Error | undefined {
+    return this.refusal
   }
 
   /** Reports the last send as failed. */

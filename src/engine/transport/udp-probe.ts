@@ -27,7 +27,8 @@ interface Known {
 
 export class UdpProbes {
   private readonly peers = new Map<string, Known>()
-  private readonly asking = new Set<dgram.Socket>()
+  /** Sockets, and what ends them. */
+  private readonly asking = new Map<dgram.Socket, NodeJS.Timeout>()
 
   constructor(private readonly now: () => number = Date.now) {}
 
@@ -41,7 +42,7 @@ export class UdpProbes {
     const known = this.peers.get(key)
     if (known && known.until > this.now()) return known.error
     this.peers.delete(key)
-    if (this.asking.size < mostAsked) this.send(key, address, port, from)
+    if (this.asking.size < mostAsked && port > 0 && port < 65_536) this.send(key, address, port, from)
     return undefined
   }
 
@@ -52,8 +53,7 @@ export class UdpProbes {
   }
 
   close(): void {
-    for (const socket of this.asking) socket.close()
-    this.asking.clear()
+    for (const socket of [...this.asking.keys()]) this.end(socket)
     this.peers.clear()
   }
 
@@ -64,23 +64,33 @@ export class UdpProbes {
       lookup: (host, _options, done) => done(null, host, family),
     })
     const known: Known = { until: this.now() + askingMs }
-    const end = (): void => {
-      clearTimeout(timer)
-      if (this.asking.delete(socket)) socket.close()
+    const over = (error?: NodeJS.ErrnoException): void => {
+      if (!this.end(socket) || this.peers.get(key) !== known) return
+      // Any other error is trouble of our own.
+      if (error?.code === 'ECONNREFUSED') this.remember(key, error)
+      else this.peers.delete(key)
     }
-    const timer = setTimeout(() => {
-      end()
-      if (this.peers.get(key) === known) this.peers.delete(key)
-    }, askingMs)
-    this.asking.add(socket)
+    this.asking.set(
+      socket,
+      setTimeout(() => over(), askingMs),
+    )
     this.peers.set(key, known)
-    socket.on('error', (error) => {
-      end()
-      if (this.peers.get(key) === known) this.remember(key, error)
-    })
-    socket.on('connect', () => socket.send(harmless))
-    if (isWildcard(from)) socket.connect(port, address)
-    else socket.bind({ address: from, port: 0, exclusive: true }, () => socket.connect(port, address))
+    // Node calls back after the socket was closed, too.
+    const connect = (): void => {
+      if (this.asking.has(socket)) socket.connect(port, address)
+    }
+    socket.on('error', over)
+    socket.on('connect', () => this.asking.has(socket) && socket.send(harmless))
+    if (isWildcard(from)) connect()
+    else socket.bind({ address: from, port: 0, exclusive: true }, connect)
+  }
+
+  /** False if it had ended already. */
+  private end(socket: dgram.Socket): boolean {
+    clearTimeout(this.asking.get(socket))
+    if (!this.asking.delete(socket)) return false
+    socket.close()
+    return true
   }
 
   private remember(key: string, error: Error): void {

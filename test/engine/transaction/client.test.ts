@@ -152,3 +152,37 @@ t.test('a non-INVITE keeps absorbing repeated answers for T4', async (t) => {
   t.strictSame(events, ['200', 'terminated'])
   t.equal(clock.pending, 0)
 })
+
+for (const method of ['INVITE', 'OPTIONS'] as const) {
+  t.test(
+    `${method}: a refused peer is given up at the second retransmission, if it is silent until then`,
+    async (t) => {
+      const { wire, events, clock } = client(method, 'udp')
+      wire.refusal = new Error('refused')
+      clock.advance(1499)
+      t.strictSame(wire.times, [0, 500], 'one lost datagram tells nothing')
+      t.strictSame(events, [])
+      clock.advance(1)
+      t.strictSame(wire.times, [0, 500])
+      t.strictSame(events, ['transport error', 'terminated'])
+      t.equal(clock.pending, 0)
+
+      const alive = client(method, 'udp')
+      alive.clock.advance(600)
+      alive.receive(100)
+      alive.wire.refusal = new Error('refused')
+      alive.clock.advance(5000)
+      t.strictSame(alive.events, ['100'], 'it has spoken: a firewall, not a peer that is gone')
+
+      const late = client(method, 'udp')
+      late.clock.advance(3000)
+      late.wire.refusal = new Error('refused')
+      late.clock.advance(500)
+      t.strictSame(
+        late.events,
+        ['transport error', 'terminated'],
+        'a peer that ends meanwhile is noticed too',
+      )
+    },
+  )
+}

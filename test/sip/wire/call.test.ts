@@ -272,3 +272,27 @@ t.test('a number is reached by every name of the domain, and not in the context 
     await caller.expect(status)
   }
 })
+
+t.test('a phone gets its calls over UDP from the listener at which it registered', async (t) => {
+  const udp = { transport: 'udp', host: '127.0.0.1', port: 0 } as const
+  const { person, edge } = await startNetwork(t, { listeners: [udp, udp] })
+  const [ann, bob] = [await person('111'), await person('222')]
+  const [first, second] = edge.listeners
+  const caller = await edge.phone('udp', { server: first! })
+  const callee = await edge.phone('udp', { server: second! })
+  await register(callee, ann)
+  const call = toNumber(bob, '111', { body: SDP })
+  await sendAuthenticated(caller, bob, call)
+  const invite = await callee.expect('INVITE')
+  t.equal(invite.source.port, second?.port)
+  t.notMatch(invite.uri, /flow/)
+  callee.reply(invite, 200, { contact: `<sip:ann@127.0.0.1:${callee.localPort}>`, body: SDP })
+  const answer = await caller.expect(200)
+  t.equal(answer.source.port, first?.port)
+  inDialog(caller, 'ACK', 2, call, answer)
+  inDialog(caller, 'BYE', 3, call, answer)
+  const bye = await callee.expect('BYE')
+  t.equal(bye.source.port, second?.port)
+  callee.reply(bye, 200)
+  await caller.expect(200)
+})

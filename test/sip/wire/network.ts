@@ -3,6 +3,7 @@ import pino from 'pino'
 import type { Test } from 'tap'
 import { createSipApp, type SipApp } from '../../../src/sip/app.js'
 import { hash } from '../../../src/sip/digest.js'
+import type { ListenerSpec } from '../../../src/engine/transport/transport.js'
 import type { NewAccount, Store } from '../../../src/store/types.js'
 import { testStore } from '../../support/database.js'
 import { secret, startEdge, type TestEdge } from '../../support/edge.js'
@@ -31,9 +32,12 @@ export interface Network {
   restartApp: () => Promise<SipApp>
 }
 
-export async function startNetwork(t: Test, settings: { ringTimeout?: number } = {}): Promise<Network> {
+export async function startNetwork(
+  t: Test,
+  settings: { ringTimeout?: number; listeners?: ListenerSpec[] } = {},
+): Promise<Network> {
   const store = await testStore(t)
-  const edge = await startEdge(t)
+  const edge = await startEdge(t, settings.listeners ? { listeners: settings.listeners } : {})
   const group = await store.groups.create({ name: 'Everybody' })
 
   async function startApp(): Promise<SipApp> {
