@@ -1,6 +1,7 @@
 /** Where a message finds its transaction: RFC 3261 §17.1.3 (responses) and §17.2.3 (requests). */
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import { headerParam } from '../message/name-addr.js'
+import type { ClientMachine } from './client-machine.js'
 import type { Incoming } from './incoming.js'
 import { InviteClientTransaction } from './invite-client.js'
 import type { InviteServerTransaction } from './invite-server.js'
@@ -19,8 +20,6 @@ export interface ServerEntry {
 
 /** How many of the oldest are looked at to make room, which bounds the work for one request. */
 const makeRoomStep = 64
-
-type ClientMachine = InviteClientTransaction | NonInviteClientTransaction
 
 export class TransactionTable {
   readonly #servers = new Map<string, ServerEntry>()
