@@ -2,12 +2,12 @@
  * Requests inside dialogs that went through us: forwarded by their Route and our token alone, with no application
  * and no stored state, so that calls outlive both (RFC 3261 §16.4-§16.6, §16.11 for ACK).
  */
-import { pushVia } from '../client/own-via.js'
+import { Outgoing } from '../client/outgoing.js'
 import type { SipRequest } from '../message/sip-message.js'
 import { parseUri } from '../message/uri.js'
 import type { Incoming } from '../transaction/incoming.js'
 import { defaultPort } from '../transport/default-ports.js'
-import { flowTo, type Peer } from '../transport/peer.js'
+import type { Peer } from '../transport/peer.js'
 import type { Flow } from '../transport/transport.js'
 import type { ProxyEnvironment } from './client.js'
 import type { VerifiedDialog } from './dialog-token.js'
@@ -46,14 +46,14 @@ export function forwardInDialog(env: ProxyEnvironment, incoming: Incoming, dialo
 /** The ACK to a 2xx is a request without a transaction: it goes on, or it is lost and the 2xx comes again. */
 export function forwardAck(env: ProxyEnvironment, ack: SipRequest, from: Flow, dialog: VerifiedDialog): void {
   if (!hasHopsLeft(ack)) return
-  const destination = targetOf(ack, dialog)
-  const branch = branchParameter(loopHash(ack), env.unique())
+  const { flow } = targetOf(ack, dialog)
+  if (!flow) return
+  const hash = loopHash(ack)
   decrementMaxForwards(ack)
   applyEdits(ack, editsFor(dialog))
-  const flow = destination.flow && flowTo(destination.flow, env.transport, from.listener)
-  if (!flow) return
-  pushVia(ack, flow, env.transport, branch)
-  env.send(flow, ack.serialize())
+  const branch = (): string => branchParameter(hash, env.unique())
+  const nobodyListens = { onResponse: () => {}, onFailure: () => {} }
+  new Outgoing(env, { request: ack, flow, preferred: from.listener, branch }, nobodyListens).start()
 }
 
 /** What the callee is shown stays the same within the dialog, and nothing else is added to it. */
