@@ -1,5 +1,4 @@
 /** How a request of an application leaves: the way into a dialog, ACK, and the BYE that the engine itself sends. */
-import type { ClientEnvironment } from '../client/environment.js'
 import { Outgoing, type OutgoingRequest, type OutgoingUser } from '../client/outgoing.js'
 import type { SipRequest } from '../message/sip-message.js'
 import { magicCookie } from '../message/via.js'
@@ -49,14 +48,7 @@ export function sendAck(
   way: Way,
   onSent: (ack: SipRequest, flow: Flow) => void,
 ): void {
-  const once: ClientEnvironment = {
-    ...env,
-    startClient: (request, flow, user) => {
-      env.send(flow, request.serialize(), (error) => user.onTransportError(error))
-      return { terminate: () => {} }
-    },
-  }
-  new Outgoing(once, departure(env, ack, way), { onSent, onResponse: () => {}, onFailure: () => {} }).start()
+  outgoing(env, ack, way, { onSent, onResponse: () => {}, onFailure: () => {} }).start()
 }
 
 /**
