@@ -49,6 +49,6 @@ export class CallRecords {
     const session = this.server.select(`cdr:${event}`)
     if (!session) return
     const fields = [`cdr:${event}`, source, timeOfDay(), ...(detail === undefined ? [] : [detail])]
-    session.send(`${fields.join('|')}\r\n${message.serialize().toString('latin1')}`)
+    session.send(`${fields.join('|')}\r\n${message.text()}`)
   }
 }

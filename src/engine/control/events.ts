@@ -19,7 +19,7 @@ export interface SipEvent {
 
 /** The frame for `ControlSession.send`. */
 export function sipEvent(message: SipMessage, event: SipEvent): string {
-  const text = forApplication(message).serialize().toString('latin1')
+  const text = forApplication(message).text()
   const { source, flow, transactionId, dialogId = '', receivedOn } = event
   const hop = flow && { transport: flow.transport, address: flow.remoteAddress, port: flow.remotePort }
   const on = receivedOn ? `|${receivedOn.host}|${receivedOn.port}|${tlsPeer(flow)}` : ''

@@ -1,11 +1,11 @@
 /** drachtio's `proxy` command: the application names the targets, the engine does the rest (RFC 3261 §16). */
-import type { FlowAddress } from '../proxy/dialog-token.js'
 import type { SipResponse } from '../message/sip-message.js'
 import type { ProxyEnvironment } from '../proxy/client.js'
 import { hasHopsLeft } from '../proxy/forward.js'
 import { formsDialog } from '../proxy/record-route.js'
 import { Search } from '../proxy/search.js'
 import { parseTarget, type Target } from '../proxy/target.js'
+import type { FlowAddress } from '../transport/peer.js'
 import type { Incoming } from '../transaction/incoming.js'
 import { parseAppMessage, parseDuration } from './app-message.js'
 import { messageMeta } from './meta.js'
@@ -77,6 +77,6 @@ export function proxyRequest(
 }
 
 function progress(response: SipResponse, hop: FlowAddress | undefined): string {
-  const text = response.serialize().toString('latin1')
+  const text = response.text()
   return `OK|${messageMeta('network', text.length, hop)}|||continue\r\n${text}`
 }

@@ -70,9 +70,9 @@ export function sentAnswer(
   flow: Flow | undefined,
   id: string,
 ): string {
-  const data = request.serialize()
+  const text = request.text()
   const from = flow && transport.localAddress(flow)
   const hop = flow &&
     from && { transport: flow.transport, address: formatHostPort(from.host, undefined), port: from.port }
-  return `OK|${messageMeta('application', data.length, hop)}|${id}|Msg sent:|\r\n${data.toString('latin1')}`
+  return `OK|${messageMeta('application', text.length, hop)}|${id}|Msg sent:|\r\n${text}`
 }

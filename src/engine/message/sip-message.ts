@@ -173,6 +173,22 @@ export abstract class SipMessage {
 
   /** The bytes to send. Content-Length is recomputed, at its place if there is one; labels as they are. */
   serialize(): Buffer {
+    const text = this.head()
+    const { length } = this.body
+    if (length === 0) return Buffer.from(text, 'latin1')
+    const bytes = Buffer.allocUnsafe(text.length + length)
+    bytes.write(text, 'latin1')
+    this.body.copy(bytes, text.length)
+    return bytes
+  }
+
+  /** The same as latin1 text, for frames: no buffer is made in between. */
+  text(): string {
+    return this.body.length === 0 ? this.head() : this.head() + this.body.toString('latin1')
+  }
+
+  /** All up to the body. */
+  private head(): string {
     const length = this.body.length
     let text = this.startLine() + '\r\n'
     let hasLength = false
@@ -183,12 +199,7 @@ export abstract class SipMessage {
         hasLength = true
       }
     }
-    text += hasLength ? '\r\n' : 'Content-Length: ' + length + '\r\n\r\n'
-    if (length === 0) return Buffer.from(text, 'latin1')
-    const bytes = Buffer.allocUnsafe(text.length + length)
-    bytes.write(text, 'latin1')
-    this.body.copy(bytes, text.length)
-    return bytes
+    return text + (hasLength ? '\r\n' : 'Content-Length: ' + length + '\r\n\r\n')
   }
 }
 

@@ -4,10 +4,9 @@ import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import { newTag } from '../message/tokens.js'
 import { replyFlow } from '../transport/reply-flow.js'
 import type { Flow, TransportLayer } from '../transport/transport.js'
-import { InviteServerTransaction } from './invite-server.js'
-import { NonInviteServerTransaction } from './non-invite-server.js'
+import { ServerEntry } from './server-entry.js'
 import type { Timer } from './timers.js'
-import { serverKey, type ServerEntry, type TransactionTable } from './table.js'
+import { serverKey, type TransactionTable } from './table.js'
 import type { TransactionEnvironment } from './transaction.js'
 
 /** §17.2.1 allows 200 ms; the clock is coarse. */
@@ -54,21 +53,8 @@ export class Incoming {
     this.id = id
     const key = serverKey(request, request.method)
     const back = replyFlow(request, flow, transport)
-    // Kept as long as repetitions may come, by the hundred thousand: nothing here may hold on to the request.
-    const user = {
-      onFailure: (error: Error) => {
-        onFailure(back, error)
-        entry.incoming?.onCallerLost?.()
-      },
-      onTerminated: () => table.removeServer(key),
-    }
-    const machine =
-      request.method === 'INVITE'
-        ? new InviteServerTransaction(env, back, user)
-        : new NonInviteServerTransaction(env, back, user)
-    const entry: ServerEntry = { machine, incoming: this }
-    this.#entry = entry
-    table.addServer(key, entry)
+    this.#entry = new ServerEntry(env, this, back, key, table, onFailure)
+    table.addServer(key, this.#entry)
   }
 
   /** §17.2.1: 100 unless another response comes within 200 ms. */

@@ -2,21 +2,11 @@
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import { headerParam } from '../message/name-addr.js'
 import type { ClientMachine } from './client-machine.js'
-import type { Incoming } from './incoming.js'
 import { InviteClientTransaction } from './invite-client.js'
-import type { InviteServerTransaction } from './invite-server.js'
 import { NonInviteClientTransaction } from './non-invite-client.js'
-import type { NonInviteServerTransaction } from './non-invite-server.js'
+import type { ServerEntry } from './server-entry.js'
 import type { ClientTransactionUser, TransactionEnvironment } from './transaction.js'
 import { isReliable, type Flow } from '../transport/transport.js'
-
-export interface ServerEntry {
-  machine: InviteServerTransaction | NonInviteServerTransaction
-  /** The request and who deals with it; gone once the final answer was given, since only retransmissions follow. */
-  incoming: Incoming | undefined
-  /** The application wanted no answer at all, to its CANCEL neither. */
-  abandoned?: boolean
-}
 
 /** How many of the oldest are looked at to make room, which bounds the work for one request. */
 const makeRoomStep = 64
@@ -137,7 +127,8 @@ function clientKey(branch: string | undefined, method: string): string {
  */
 export function serverKey(request: SipRequest, method: string): string {
   const { via } = request
-  if (via.hasMagicCookie) return `${method} ${via.host}:${via.port ?? ''} ${via.branch ?? ''}`
+  // Joined, not concatenated: V8 would keep the parts, and with them the text of the Via, as long as the key.
+  if (via.hasMagicCookie) return [method, via.host, via.port ?? '', via.branch ?? ''].join(' ')
   // A client of RFC 2543 has no unique branch: the identity of the request is spread over its header fields.
   return [
     method,
