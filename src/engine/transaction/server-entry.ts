@@ -1,0 +1,39 @@
+/** A server transaction as the table keeps it: by the hundred thousand for half a minute each, so it holds little. */
+import type { Flow } from '../transport/transport.js'
+import type { Incoming } from './incoming.js'
+import { InviteServerTransaction } from './invite-server.js'
+import { NonInviteServerTransaction } from './non-invite-server.js'
+import type { ServerTransactionUser, TransactionEnvironment } from './transaction.js'
+
+export class ServerEntry implements ServerTransactionUser {
+  readonly machine: InviteServerTransaction | NonInviteServerTransaction
+  /** The request and who deals with it; gone once the final answer was given, since only retransmissions follow. */
+  incoming: Incoming | undefined
+  /** The application wanted no answer at all, to its CANCEL neither. */
+  abandoned = false
+
+  constructor(
+    env: TransactionEnvironment,
+    incoming: Incoming,
+    /** Where its responses go (§18.2.2). */
+    private readonly back: Flow,
+    private readonly key: string,
+    private readonly table: { removeServer(key: string): void },
+    private readonly report: (flow: Flow, error: Error) => void,
+  ) {
+    this.incoming = incoming
+    this.machine =
+      incoming.request.method === 'INVITE'
+        ? new InviteServerTransaction(env, back, this)
+        : new NonInviteServerTransaction(env, back, this)
+  }
+
+  onFailure(error: Error): void {
+    this.report(this.back, error)
+    this.incoming?.onCallerLost?.()
+  }
+
+  onTerminated(): void {
+    this.table.removeServer(this.key)
+  }
+}
