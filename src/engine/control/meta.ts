@@ -1,5 +1,5 @@
 /** The fields that drachtio's frames carry beside a SIP message. */
-import type { FlowAddress } from '../proxy/dialog-token.js'
+import type { FlowAddress } from '../transport/peer.js'
 import type { Flow } from '../transport/transport.js'
 
 /** `HH:MM:SS.uuuuuu`, UTC. */

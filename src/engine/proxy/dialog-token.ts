@@ -10,8 +10,6 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Peer } from '../transport/peer.js'
 import type { TransportName } from '../transport/transport.js'
 
-export type { FlowAddress, Peer } from '../transport/peer.js'
-
 export interface DialogState {
   caller: Peer
   callee: Peer
