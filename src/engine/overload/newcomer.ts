@@ -15,6 +15,7 @@ export function newcomer(request: SipRequest, flow: Flow): Newcomer | undefined 
   if (request.toTag !== undefined && method !== 'REGISTER') return undefined
   return {
     method,
+    callId: request.callId,
     hasCredentials: hasCredentials(request),
     emergency: request.uri.startsWith('urn:service:sos'),
     address: flow.remoteAddress,

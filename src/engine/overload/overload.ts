@@ -3,13 +3,13 @@
  * Waiting times are measured, not lengths of queues: that of what arrives, and that of what an application was given.
  * Pure: time and chance come in as arguments, nothing is sent. docs/decisions/overload.md tells why it is like this.
  */
+import { Lately } from './lately.js'
 import { WaitingLine, type Place } from './line.js'
 import { LoopLag } from './loop-lag.js'
-import { RefusedLately } from './refused-lately.js'
 import { Sources } from './sources.js'
 
 export interface OverloadLimits {
-  /** The wait at which the first of the least important requests are turned away, ms; each rank above bears twice as much. */
+  /** The wait at which the first of the least important requests are turned away, ms; each rank above bears more. */
   delayMs: number
   /** Fewer new requests per second than this are no load: the machine is slow for another reason. */
   fewestPerSecond: number
@@ -22,7 +22,7 @@ export interface OverloadLimits {
 }
 
 export const defaultOverloadLimits: OverloadLimits = {
-  delayMs: 40,
+  delayMs: 150,
   fewestPerSecond: 50,
   fewestWaiting: 50,
   maxWaiting: 10_000,
@@ -46,7 +46,8 @@ export interface OverloadStats {
 /** A new request as far as this decision needs it. */
 export interface Newcomer {
   method: string
-  /** Carries Authorization or Proxy-Authorization: its first leg has been paid for. */
+  callId: string
+  /** Carries Authorization or Proxy-Authorization. */
   hasCredentials: boolean
   /** An emergency call (RFC 5031). */
   emergency: boolean
@@ -59,6 +60,8 @@ export interface OverloadLog {
   over(seconds: number, refused: Record<RefusalReason, number>): void
 }
 
+/** What each rank bears more than the one below. */
+const patience = 1.5
 /** How often `tick` wants to be called, ms. */
 export const tickMs = 50
 /** Weight of the newest tick in the rate of arrivals: half a second or so decides. */
@@ -74,7 +77,13 @@ export class Overload {
   readonly #lines = new Map<string, WaitingLine>()
   readonly #lag = new LoopLag(tickMs)
   readonly #sources = new Sources()
-  readonly #refusedLately = new RefusedLately()
+  /**
+   * Transactions that were turned away. Copies of a request may wait in the queue: were one of them let in, a phone would
+   * ring for a caller that has gone, and the caller's ACK to the refusal would meet a living transaction.
+   */
+  readonly #refusedLately = new Lately()
+  /** Call-IDs of those that were let in without credentials: their second leg must not make the first one useless. */
+  readonly #begunLately = new Lately()
   readonly #refused: Record<RefusalReason, number> = { input: 0, application: 0, waiting: 0, repeated: 0 }
   #waiting = 0
   #arrived = 0
@@ -100,7 +109,10 @@ export class Overload {
   refuses(newcomer: Newcomer, key: string, now: number): RefusalReason | undefined {
     this.#arrived++
     const reason = this.#refusedLately.has(key, now) ? 'repeated' : this.#judge(newcomer, now)
-    if (reason === undefined) return undefined
+    if (reason === undefined) {
+      if (!newcomer.hasCredentials) this.#begunLately.add(newcomer.callId, now)
+      return undefined
+    }
     this.#refused[reason]++
     this.#refusedLately.add(key, now)
     this.#lastRefusal = now
@@ -117,7 +129,7 @@ export class Overload {
   enter(method: string, hasCredentials: boolean, now: number): { leave(now: number): void } {
     const name = hasCredentials ? `${method} with credentials` : method
     let line = this.#lines.get(name)
-    if (!line) this.#lines.set(name, (line = new WaitingLine()))
+    if (!line) this.#lines.set(name, (line = this.#newLine()))
     this.#waiting++
     return new Wait(line, line.enter(now), () => this.#waiting--)
   }
@@ -140,7 +152,7 @@ export class Overload {
 
   get stats(): OverloadStats {
     let applicationDelay = 0
-    for (const line of this.#lines.values()) applicationDelay = Math.max(applicationDelay, this.#delayOf(line))
+    for (const line of this.#lines.values()) applicationDelay = Math.max(applicationDelay, line.delay)
     return {
       refused: { ...this.#refused },
       inputDelay: Math.round(this.#inputDelay),
@@ -156,29 +168,36 @@ export class Overload {
     const application = this.#applicationDelay(newcomer.method)
     const delay = Math.max(input, application)
     if (delay <= this.#limits.delayMs) return undefined
-    const much = this.#sources.count(newcomer.address, now) > this.#limits.muchPerSecond
-    const rank = (newcomer.hasCredentials ? 1 : 0) + (much ? 0 : 1) + (newcomer.emergency ? 2 : 0)
-    if (this.random() >= shareToRefuse(delay, this.#limits.delayMs * 2 ** rank)) return undefined
+    const bearable = this.#limits.delayMs * patience ** this.#rank(newcomer, now)
+    if (this.random() >= shareToRefuse(delay, bearable)) return undefined
     return input > application ? 'input' : 'application'
+  }
+
+  /** How important it is, 0 being the least. */
+  #rank({ address, hasCredentials, callId, emergency }: Newcomer, now: number): number {
+    const much = this.#sources.count(address, now) > this.#limits.muchPerSecond
+    let rank = much ? 0 : 1
+    if (hasCredentials) rank += this.#begunLately.has(callId, now) ? 5 : 1
+    return emergency ? rank + 2 : rank
   }
 
   /** A first leg that is let in becomes a second one: the longer of the two lines counts. */
   #applicationDelay(method: string): number {
     const first = this.#lines.get(method)
     const second = this.#lines.get(`${method} with credentials`)
-    return Math.max(first ? this.#delayOf(first) : 0, second ? this.#delayOf(second) : 0)
+    return Math.max(first?.delay ?? 0, second?.delay ?? 0)
   }
 
-  #delayOf(line: WaitingLine): number {
-    return line.length < this.#limits.fewestWaiting ? 0 : line.delay
+  #newLine(): WaitingLine {
+    return new WaitingLine({ bearableMs: this.#limits.delayMs, fewest: this.#limits.fewestWaiting })
   }
 }
 
 const reasons: readonly RefusalReason[] = ['input', 'application', 'waiting', 'repeated']
 
-/** None up to `bearable`, all from three times that on, and evenly more between. */
+/** None up to `bearable`, all from where the next rank begins to be refused, and evenly more between. */
 export function shareToRefuse(delay: number, bearable: number): number {
-  return Math.min(1, Math.max(0, (delay - bearable) / (2 * bearable)))
+  return Math.min(1, Math.max(0, (delay - bearable) / (bearable * (patience - 1))))
 }
 
 class Wait {
