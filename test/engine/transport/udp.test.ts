@@ -43,16 +43,21 @@ t.test('received and rport are written by what is known of the source, not by wh
   )
 })
 
-t.test('keep-alives are ignored, noise is dropped and counted, the next message is answered', async (t) => {
+t.test('a ping is answered, other keep-alives are not, noise is dropped and counted', async (t) => {
   const harness = await startLayer(t)
   const phone = await harness.phone('udp')
-  for (const keepAlive of ['\r\n\r\n', '\r\n', '\0', '\0\0\0\0\0\0', 'abc']) phone.send(keepAlive)
+  for (const keepAlive of ['', '\r\n', '\0', '\0\0\0\0', '\0\0\0\0\0\0', '\r\n\r\n\r\n', 'abc'])
+    phone.send(keepAlive)
+  phone.send('\r\n\r\n')
+  await phone.until(({ pongs }) => pongs === 1)
+  t.equal(harness.layer.stats.dropped, 0)
   phone.send(Buffer.from([0x80, 0xff, 1, 2, 3, 4, 5, 6]))
   phone.send(options(phone))
   await phone.expect(200)
   t.equal(harness.layer.stats.dropped, 1)
   t.equal(harness.layer.stats.received, 1)
   t.equal(phone.received.length, 1)
+  t.equal(phone.pongs, 1)
 })
 
 t.test('a bad request is answered by its Via, a bad ACK and a bad response never', async (t) => {
