@@ -5,6 +5,7 @@
 import { parseNameAddr } from '../message/name-addr.js'
 import { SipRequest, type SipMessage, type SipResponse } from '../message/sip-message.js'
 import { formatUri, parseUri, uriParam, withoutUriParams, type SipUri } from '../message/uri.js'
+import type { Incoming } from '../transaction/incoming.js'
 import type { Flow } from '../transport/transport.js'
 import type { Session } from './session.js'
 import { usageOf } from './usages.js'
@@ -48,9 +49,10 @@ export interface Dialog {
   owner: DialogOwner
   /** What lives in it (RFC 5057): `invite`, or an event package with its id. It ends with the last of them. */
   readonly usages: Set<string>
-  /** An INVITE of ours, or of the peer, that has no final response yet (§14). */
+  /** An INVITE of ours that has no final response yet (§14). */
   ourInvite: boolean
-  peerInvite: boolean
+  /** The INVITE of the peer that has no final response yet. */
+  peerInvite: Incoming | undefined
   /** The session description that we sent last and that was taken; undefined: none. */
   localSdp: Buffer | undefined
   /** The session timer; undefined: none. */
@@ -99,7 +101,7 @@ export function dialogOfUas(
     owner,
     usages: new Set([usageOf(request)]),
     ourInvite: false,
-    peerInvite: false,
+    peerInvite: undefined,
     localSdp: undefined,
     session: undefined,
     onEnd: [],
@@ -142,7 +144,7 @@ export function dialogOfUac(
     owner,
     usages: new Set([usageOf(request)]),
     ourInvite: false,
-    peerInvite: false,
+    peerInvite: undefined,
     localSdp: undefined,
     session: undefined,
     onEnd: [],

@@ -18,8 +18,6 @@ export interface ServedInviteUser {
   onNoPrack(): void
   /** The 2xx has got no ACK: §13.3.1.4 wants the session ended with a BYE. */
   onNoAck(): void
-  /** The peer has ended the call while the INVITE was open. */
-  onTerminated(): void
 }
 
 export class ServedInvite {
@@ -89,11 +87,6 @@ export class ServedInvite {
   /** The 2xx is out, and its ACK has not come yet. */
   get awaitsAck(): boolean {
     return this.#state === 'accepted'
-  }
-
-  /** A BYE of the peer: it is to be answered with 487 (§15.1.2). */
-  terminate(): void {
-    if (this.#state === 'open') this.user.onTerminated()
   }
 
   /** Nothing is to be sent any more: it is refused, given up, acknowledged, or its dialog has ended. */

@@ -65,7 +65,7 @@ export class Uas {
     const accepted = response !== undefined && response.status < 300
     if (!accepted) invite?.end()
     if (!dialog) return
-    if (request.method === 'INVITE') dialog.peerInvite = false
+    if (request.method === 'INVITE') dialog.peerInvite = undefined
     if (accepted && hasSession(request)) this.env.settle(dialog, request, response, 'uas')
     if (accepted) expireLater(this.env, dialog, request, response)
     if (request.toTag === undefined) {
@@ -93,7 +93,7 @@ export class Uas {
         if (dialog.peerInvite) return incoming.reply(500, undefined, [['Retry-After', String(randomInt(11))]])
         // RFC 5407 §3.1.4: the offer of the one before may still be on its way, in the ACK.
         if (this.#invites.get(dialog)?.awaitsAck) return incoming.reply(491)
-        dialog.peerInvite = true
+        dialog.peerInvite = incoming
         return deliver()
       }
       case 'PRACK': {
@@ -118,16 +118,14 @@ export class Uas {
     return true
   }
 
+  /** §15.1.2: an INVITE that is open ends with the call; of several early dialogs, one may be ended in this way (§15). */
   #receiveBye(incoming: Incoming, dialog: Dialog, deliver: () => void): void {
-    if (dialog.state === 'confirmed') {
-      if (!dialog.usages.has('invite')) return incoming.reply(481)
-      // §15.1.2: a re-INVITE that is still open ends with it.
-      if (dialog.peerInvite) this.#invites.get(dialog)?.terminate()
-      return deliver()
-    }
-    // §15: in place of a CANCEL, to end this one of several early dialogs.
-    incoming.reply(200)
-    this.#invites.get(dialog)?.terminate()
+    if (!dialog.usages.has('invite')) return incoming.reply(481)
+    const { peerInvite, state } = dialog
+    // The application knows of no early dialog: to it, this is a CANCEL.
+    if (state === 'early') incoming.reply(peerInvite ? 200 : 481)
+    if (peerInvite) this.#terminate(peerInvite, dialog, 487, 'BYE')
+    if (state === 'confirmed') deliver()
   }
 
   /** §12.1.1, §13.3.1.4: Contact, and our own address where the application can't know it. */
@@ -147,11 +145,10 @@ export class Uas {
     const { incoming } = served
     const invite = new ServedInvite(this.env, incoming, {
       transmit: (response) => this.#transmit(served, response),
-      onNoPrack: () => this.#terminate(served, 504, 'no PRACK'),
+      onNoPrack: () => this.#terminate(incoming, served.dialog, 504, 'no PRACK'),
       onNoAck: () => {
         if (served.dialog) endByUs(this.env, served.dialog, 'ACK timeout')
       },
-      onTerminated: () => this.#terminate(served, 487, 'BYE'),
     })
     if (served.dialog) this.#bind(served.dialog, invite)
     return invite
@@ -167,7 +164,8 @@ export class Uas {
     this.#invites.set(dialog, invite)
   }
 
-  #terminate({ incoming, dialog }: Served, status: number, why: string): void {
+  /** The INVITE ends without the application, which is told in the one way that it understands: a CANCEL. */
+  #terminate(incoming: Incoming, dialog: Dialog | undefined, status: number, why: string): void {
     const { request } = incoming
     const cancel = new SipRequest('CANCEL', request.uri)
     for (const name of ['via', 'from', 'to', 'call-id']) cancel.append(name, request.get(name) ?? '')
@@ -213,7 +211,10 @@ export class Uas {
     if (!dialog) return refuse(400, 'request has no Contact')
     dialogs.add(dialog)
     served.dialog = dialog
-    if (invite) this.#bind(dialog, invite)
+    if (invite) {
+      dialog.peerInvite = incoming
+      this.#bind(dialog, invite)
+    }
     return undefined
   }
 }

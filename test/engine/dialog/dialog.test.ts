@@ -14,7 +14,7 @@ import { nextHopOf } from '../../../src/engine/dialog/reach.js'
 import { DialogTable } from '../../../src/engine/dialog/table.js'
 import { applyFinal, usageOf } from '../../../src/engine/dialog/usages.js'
 import { responseTo } from '../../../src/engine/message/response.js'
-import type { SipResponse } from '../../../src/engine/message/sip-message.js';
+import type { SipResponse } from '../../../src/engine/message/sip-message.js'
 import { SipRequest } from '../../../src/engine/message/sip-message.js'
 import type { Peer } from '../../../src/engine/transport/peer.js'
 import type { Flow, TransportName } from '../../../src/engine/transport/transport.js'
