@@ -19,14 +19,20 @@ const systemLookUps = { atOnce: 2, waiting: 50 }
 /** Answers that are no failures: no such name, no such record. */
 const nothing = new Set(['ENOTFOUND', 'ENODATA', 'ENONAME'])
 
+/** A resolver reads once who the name servers are. After a failure another one reads again, this often at most; ms. */
+const rereadAfter = 10_000
+
 export class SystemDns implements Dns {
-  readonly #resolver: dns.Resolver
+  #resolver: dns.Resolver
+  #readAt = 0
   readonly #system = new Gate(systemLookUps.atOnce, systemLookUps.waiting)
 
   /** @param servers name servers to ask, `address` or `address:port`; default: those of the system */
-  constructor(servers?: readonly string[], timeout = firstTryMs) {
-    this.#resolver = new dns.Resolver({ timeout, tries })
-    if (servers) this.#resolver.setServers(servers)
+  constructor(
+    private readonly servers?: readonly string[],
+    private readonly timeout = firstTryMs,
+  ) {
+    this.#resolver = this.#makeResolver()
   }
 
   async query<Type extends keyof RecordTypes>(type: Type, name: string): Promise<Answer<RecordTypes[Type]>> {
@@ -36,8 +42,17 @@ export class SystemDns implements Dns {
       if (error instanceof Error && 'code' in error && nothing.has(String(error.code))) {
         return { records: [], ttl: undefined }
       }
+      // The network may have changed (DHCP, VPN), and its name servers with it.
+      if (performance.now() - this.#readAt > rereadAfter) this.#resolver = this.#makeResolver()
       throw error
     }
+  }
+
+  #makeResolver(): dns.Resolver {
+    const resolver = new dns.Resolver({ timeout: this.timeout, tries })
+    if (this.servers) resolver.setServers(this.servers)
+    this.#readAt = performance.now()
+    return resolver
   }
 
   async #ask(type: keyof RecordTypes, name: string): Promise<Answer<RecordTypes[keyof RecordTypes]>> {
