@@ -43,46 +43,46 @@ for (const transport of transports) {
     await phone.untilClosed(1000)
     throw new Error('closed')
   }
-
-  t.test(
-    `${transport}: who is silent is closed, who pings or speaks is not, who only pings is in the end`,
-    async (t) => {
-      const harness = await startLayer(t, {
-        specs,
-        tls: material,
-        limits: { idleTimeoutMs: 250, firstMessageTimeoutMs: 500 },
-      })
-      const [silent, registered, pinging] = [
-        await harness.phone(transport),
-        await harness.phone(transport),
-        await harness.phone(transport),
-      ]
-      registered.send(options(registered))
-      const timer = setInterval(() => {
-        registered.send('\r\n\r\n')
-        pinging.send('\r\n\r\n')
-      }, 50)
-      t.teardown(() => clearInterval(timer))
-      await silent.untilClosed(2000)
-      t.notOk(registered.closed || pinging.closed)
-      await pinging.untilClosed(2000)
-      t.ok(pinging.pongs > 0, 'its pings were answered')
-      registered.send(options(registered))
-      await registered.expect(200)
-      await registered.expect(200)
-      clearInterval(timer)
-      await registered.untilClosed(2000)
-    },
-  )
 }
 
-for (const transport of ['ws', 'wss'] as const) {
-  t.test(`${transport}: a ping frame is answered with a pong frame and keeps the connection`, async (t) => {
-    const harness = await startLayer(t, {
-      specs: on('127.0.0.1', transport),
-      tls: material,
-      limits: { idleTimeoutMs: 250 },
-    })
+t.test('who is silent is closed, who pings or speaks is not, who only pings is in the end', async (t) => {
+  const harness = await startLayer(t, {
+    specs: on('127.0.0.1', ...transports),
+    tls: material,
+    limits: { idleTimeoutMs: 250, firstMessageTimeoutMs: 500 },
+  })
+  const one = async (transport: (typeof transports)[number]) => {
+    const [silent, registered, pinging] = [
+      await harness.phone(transport),
+      await harness.phone(transport),
+      await harness.phone(transport),
+    ]
+    registered.send(options(registered))
+    const timer = setInterval(() => {
+      registered.send('\r\n\r\n')
+      pinging.send('\r\n\r\n')
+    }, 50)
+    t.teardown(() => clearInterval(timer))
+    await silent.untilClosed(2000)
+    t.notOk(registered.closed || pinging.closed, transport)
+    await pinging.untilClosed(2000)
+    t.ok(pinging.pongs > 0, `${transport}: its pings were answered`)
+    registered.send(options(registered))
+    await registered.expect(200)
+    await registered.expect(200)
+    clearInterval(timer)
+    await registered.untilClosed(2000)
+  }
+  await Promise.all(transports.map(one))
+})
+
+t.test('a WebSocket ping frame is answered with a pong frame and keeps the connection', async (t) => {
+  const harness = await startLayer(t, {
+    specs: on('127.0.0.1', 'ws', 'wss'),
+    tls: material,
+    limits: { idleTimeoutMs: 250 },
+  })
+  const one = async (transport: 'ws' | 'wss') => {
     const { port } = harness.listener(transport)
     const ws = new WebSocket(`${transport}://127.0.0.1:${port}`, 'sip', { rejectUnauthorized: false })
     t.teardown(() => ws.terminate())
@@ -94,8 +94,9 @@ for (const transport of ['ws', 'wss'] as const) {
       t.equal(data.toString(), 'are you there')
     }
     t.equal(ws.readyState, WebSocket.OPEN)
-  })
-}
+  }
+  await Promise.all([one('ws'), one('wss')])
+})
 
 for (const transport of ['tcp', 'tls'] as const) {
   /** A client that sends one text and at once closes its side; what it reads until the end. */
