@@ -46,6 +46,51 @@ export const differences = {
     drachtioServer: 'becomes the address of the listener',
     why: 'RFC 3261 §8.2.6.2: they equal those of the request; `localhost` stands for "your address" only in what an application begins',
   },
+  're-INVITEs that cross': {
+    embedded: '491 to the one that comes while ours is open',
+    drachtioServer: 'hands it to the application',
+    why: 'RFC 3261 §14.2',
+  },
+  'a CSeq that goes back': {
+    embedded: '500',
+    drachtioServer: 'hands it to the application',
+    why: 'RFC 3261 §12.2.2',
+  },
+  'credentials within a dialog that the peer began': {
+    embedded: 'are sent',
+    drachtioServer: 'the header is lost, so that a challenge can not be met',
+    why: 'a fault of drachtio-server',
+  },
+  'a dialog whose application is gone': {
+    embedded: '503 with Retry-After: the application may be back soon',
+    drachtioServer: '481: the peer ends the call',
+    why: 'a restart should not end calls that can go on',
+  },
+  'a phone that moves': {
+    embedded: 'requests follow the contact of its re-INVITE',
+    drachtioServer: 'requests go to the address that the dialog began with',
+    why: 'RFC 3261 §12.2.2: a target refresh',
+  },
+  'a dialog that the peer answers 481': {
+    embedded: 'is over; later requests are refused with ENODIALOG',
+    drachtioServer: 'goes on, and its BYE is sent',
+    why: 'RFC 3261 §12.2.1.2',
+  },
+  'a subscription after its last NOTIFY': {
+    embedded: 'is over: 481 to what the subscriber still sends within it',
+    drachtioServer: 'what the subscriber sends goes to the application as a new request',
+    why: 'RFC 6665 §4.4.1',
+  },
+  'the last NOTIFY to a subscriber': {
+    embedded: 'is answered by the application',
+    drachtioServer: 'is answered 500, whatever the application says',
+    why: 'a fault of drachtio-server: it forgets the transaction with the dialog',
+  },
+  'a NOTIFY that overtakes': {
+    embedded: 'waits for the answer to its SUBSCRIBE, then goes to the new dialog',
+    drachtioServer: '500',
+    why: 'RFC 6665 §4.1.2.4',
+  },
 } as const satisfies Record<string, Difference>
 
 export type DifferenceName = keyof typeof differences
