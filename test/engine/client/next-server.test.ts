@@ -1,11 +1,14 @@
 /** On the wire: targets by name, from one server to the next, large requests, and sips in both directions. */
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { SystemDns } from '../../../src/engine/resolve/system-dns.js'
 import { defaultTiming } from '../../../src/engine/transaction/timers.js'
+import { createTransportLayer } from '../../../src/engine/transport/layer.js'
 import { makeSelfSigned } from '../../../src/engine/transport/self-signed.js'
 import { calleeSide, callerSide, hangUp, inDialog, invite, proxyTo, type Dialog } from '../../support/call.js'
 import { startDnsServer } from '../../support/dns-server.js'
-import { fastTiming, startEdge, targetOf } from '../../support/edge.js'
+import { fastTiming, startEdge, targetOf, testLimits } from '../../support/edge.js'
 import { createPhone, type Phone } from '../../support/phone.js'
 import { srv } from '../../support/stub-dns.js'
 
@@ -128,6 +131,25 @@ t.test('a caller that asked for sips gets sips in Record-Route, and it leads thr
   const sides = await call(secure, web, 'sip:222@localhost')
   t.notMatch(sides.callee.received.all('record-route').join(), /sips:/)
   await hangUp(web, sides.callee, secure)
+})
+
+t.test('a connection that is given less time than usual fails in that time', async (t) => {
+  const mute = createServer().listen(0, '127.0.0.1')
+  await once(mute, 'listening')
+  const layer = createTransportLayer({
+    specs: [{ transport: 'tls', host: '127.0.0.1', port: 0 }],
+    limits: testLimits,
+    tls: await makeSelfSigned(['127.0.0.1']),
+  })
+  await layer.start({ onMessage: () => {}, onRejected: () => {}, onDropped: () => {} })
+  t.teardown(async () => {
+    await layer.stop()
+    mute.close()
+  })
+  const { port } = mute.address() as AddressInfo
+  const flow = layer.openFlow('tls', '127.0.0.1', port, { connectTimeoutMs: 50 })
+  const error = await new Promise<Error>((resolve) => flow && layer.send(flow, Buffer.from('x'), resolve))
+  t.match(error.message, /no connection in time/)
 })
 
 /** A phone that knows no server: others come to it. */
