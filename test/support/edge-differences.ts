@@ -71,11 +71,6 @@ export const differences = {
     drachtioServer: 'requests go to the address that the dialog began with',
     why: 'RFC 3261 §12.2.2: a target refresh',
   },
-  'a dialog that the peer answers 481': {
-    embedded: 'is over; later requests are refused with ENODIALOG',
-    drachtioServer: 'goes on, and its BYE is sent',
-    why: 'RFC 3261 §12.2.1.2',
-  },
   'a subscription after its last NOTIFY': {
     embedded: 'is over: 481 to what the subscriber still sends within it',
     drachtioServer: 'what the subscriber sends goes to the application as a new request',
@@ -88,7 +83,7 @@ export const differences = {
   },
   'a NOTIFY that overtakes': {
     embedded: 'waits for the answer to its SUBSCRIBE, then goes to the new dialog',
-    drachtioServer: '500',
+    drachtioServer: 'is taken for a new request, which nobody may want: 503',
     why: 'RFC 6665 §4.1.2.4',
   },
 } as const satisfies Record<string, Difference>

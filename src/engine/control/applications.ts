@@ -97,8 +97,9 @@ export class Applications implements CommandHandler {
 
   /** A NOTIFY whose dialog does not exist yet, since it has overtaken the response that makes it; false if none does. */
   deliverLater(incoming: Incoming): boolean {
-    return this.#requests.holdNotify(incoming.request, () => {
-      const dialog = this.#dialogs.find(incoming.request)
+    const { request, flow } = incoming
+    return this.#requests.holdNotify(request, flow, () => {
+      const dialog = this.#dialogs.find(request)
       if (dialog) this.deliverWithin(incoming, dialog)
       else incoming.reply(481)
     })

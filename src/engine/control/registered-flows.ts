@@ -62,8 +62,8 @@ export class RegisteredFlows {
   }
 
   /**
-   * The phone that a Request-URI names: by its very Contact, else by user and host, and port and transport where the URI
-   * has them; of several the one that registered last.
+   * The phone that a Request-URI names: by its very Contact, else by user, host, port, and transport if the URI has one;
+   * with nothing but user and host, by these. Of several the one that registered last.
    */
   find(text: string): Peer | undefined {
     if (this.#byAddress.size === 0) return undefined
@@ -124,13 +124,11 @@ function addressOf({ user, host }: SipUri): string {
 }
 
 function isMeant(wanted: SipUri, { uri, flow }: Registered): boolean {
-  if (wanted.port !== undefined && wanted.port !== uri.port) return false
+  if (wanted.port === undefined && wanted.params.length === 0) return true
+  if (wanted.port !== uri.port) return false
   const transport = uriParam(wanted, 'transport')?.toLowerCase()
-  return (
-    transport === undefined ||
-    transport === flow.transport ||
-    transport === uriParam(uri, 'transport')?.toLowerCase()
-  )
+  const registered = uriParam(uri, 'transport')?.toLowerCase()
+  return transport === undefined || transport === registered || transport === flow.transport
 }
 
 function seconds(text: string | undefined): number | undefined {

@@ -98,11 +98,12 @@ export class Requests {
 
   /**
    * A NOTIFY for which there is no dialog (yet). True: it waits for the response to a SUBSCRIBE or REFER of ours that it
-   * has overtaken; `again` is called once that has come.
+   * has overtaken; `again` is called once that has come, or has been waited for long enough.
    */
-  holdNotify(notify: SipRequest, again: () => void): boolean {
-    const { callId, toTag } = notify
-    return this.#subscribing.get(dialogId(callId, toTag ?? ''))?.hold(again) ?? false
+  holdNotify(notify: SipRequest, flow: Flow, again: () => void): boolean {
+    const { callId, toTag, method } = notify
+    if (method !== 'NOTIFY') return false
+    return this.#subscribing.get(dialogId(callId, toTag ?? ''))?.hold(notify, flow, again) ?? false
   }
 
   #outside(owner: Application, ref: string, message: AppMessage, proxy: string): void {

@@ -1,4 +1,5 @@
 /** The dialogs that responses to requests of ours make: RFC 3261 §12.1.2, and what is made of responses that fall short. */
+import { responseTo } from '../message/response.js'
 import type { SipMessage, SipRequest, SipResponse } from '../message/sip-message.js'
 import type { Flow } from '../transport/transport.js'
 import { confirm, contactUri, dialogOfUac, refreshTarget, type Dialog, type DialogOwner } from './dialog.js'
@@ -34,6 +35,30 @@ export function dialogOfResponse(
   }
   const needed = status >= 200 || response.get('rseq') !== undefined
   const dialog = dialogOf(sent, needed ? completed(sent, response) : response)
+  if (dialog) dialogs.add(dialog)
+  return dialog
+}
+
+/**
+ * RFC 6665 §4.4.1: the dialog that a NOTIFY makes, while the SUBSCRIBE or REFER has no response; in the table from now
+ * on. Undefined if it names no place to reach its sender.
+ */
+export function dialogOfNotify(
+  dialogs: DialogTable,
+  { request, owner }: SentRequest,
+  notify: SipRequest,
+  flow: Flow,
+): Dialog | undefined {
+  const { fromTag = '' } = notify
+  const known = dialogs.byTags(request.callId, request.fromTag ?? '', fromTag)
+  if (known) return known
+  const contact = notify.lines('contact').map((line) => ['Contact', line] as const)
+  const response = responseTo(request, 200, undefined, { toTag: fromTag, headers: contact })
+  // Of a request they stand in the order of the way to its sender (§12.1.1), of a response in the other (§12.1.2).
+  const routes = notify.values('record-route').reverse()
+  if (routes.length > 0) response.append('record-route', routes.join(', '))
+  const direct = notify.values('via').length === 1
+  const dialog = dialogOf({ request, flow, owner, direct }, response)
   if (dialog) dialogs.add(dialog)
   return dialog
 }

@@ -3,10 +3,11 @@
  * (RFC 3261 §12.2.1.2, §15.1.1; RFC 6665 §4.1.2; RFC 3515 §2.4.4).
  */
 import type { Outgoing } from '../client/outgoing.js'
-import type { SipResponse } from '../message/sip-message.js'
+import type { SipRequest, SipResponse } from '../message/sip-message.js'
+import type { Flow } from '../transport/transport.js'
 import type { Dialog } from './dialog.js'
 import { expireLater } from './expiry.js'
-import { concludeWithin, dialogOfResponse, type SentRequest } from './uac-dialog.js'
+import { concludeWithin, dialogOfNotify, dialogOfResponse, type SentRequest } from './uac-dialog.js'
 import type { UacRequestOptions, UacUser } from './uac-invite.js'
 import { outgoing, type UacEnvironment } from './uac-send.js'
 import { beginsUsage } from './usages.js'
@@ -14,10 +15,15 @@ import { beginsUsage } from './usages.js'
 /** Most NOTIFYs that wait for one response. */
 const maxHeld = 8
 
+/** How long the response that they have waited for comes before them. */
+const headStartMs = 20
+
 export class UacRequest {
   readonly #outgoing: Outgoing
   #sent: SentRequest | undefined
   #held: (() => void)[] = []
+  /** The dialog that a NOTIFY has made. */
+  #notified: Dialog | undefined
 
   constructor(
     private readonly env: UacEnvironment,
@@ -33,8 +39,9 @@ export class UacRequest {
       onFailure: (status) => {
         const { dialog, request } = what
         if (dialog) concludeWithin(env.dialogs, dialog, request, status)
+        if (this.#notified) env.dialogs.remove(this.#notified)
         user.onFailure(status)
-        this.#release()
+        this.#releaseLater()
       },
     })
   }
@@ -47,16 +54,24 @@ export class UacRequest {
   abandon(): void {
     if (this.what.request.method === 'BYE') return
     this.#outgoing.abandon()
-    this.#release()
+    this.#releaseLater()
   }
 
   /**
-   * RFC 6665 §4.1.2.4: a NOTIFY may overtake the response to its SUBSCRIBE. It waits for it, since the application knows
-   * the dialog only from there. False: it must not wait.
+   * RFC 6665 §4.1.2.4: a NOTIFY may overtake the response to its SUBSCRIBE. It waits for it a little, since the
+   * application knows the dialog only from there; then it makes the dialog itself. False: it must not wait.
+   *
+   * @param again to be called when there is a dialog, or none will be
    */
-  hold(again: () => void): boolean {
+  hold(notify: SipRequest, flow: Flow, again: () => void): boolean {
     if (this.#held.length >= maxHeld) return false
     this.#held.push(again)
+    if (this.#held.length > 1) return true
+    this.env.scheduler.after(this.env.timing.t1, () => {
+      if (this.#held[0] !== again || !this.#sent) return
+      this.#notified ??= dialogOfNotify(this.env.dialogs, this.#sent, notify, flow)
+      this.#release()
+    })
     return true
   }
 
@@ -65,7 +80,7 @@ export class UacRequest {
     if (status === 100) return
     const dialog = status >= 200 ? this.#applyFinal(response) : this.what.dialog
     this.user.onResponse(response, this.#sent?.flow, dialog)
-    if (status >= 200) this.#release()
+    if (status >= 200) this.#releaseLater()
   }
 
   #applyFinal(response: SipResponse): Dialog | undefined {
@@ -74,6 +89,7 @@ export class UacRequest {
     const subscribes = response.status < 300 && beginsUsage(request, response)
     let { dialog } = what
     if (!dialog) {
+      if (!subscribes && this.#notified) env.dialogs.remove(this.#notified)
       if (!subscribes || !this.#sent) return undefined
       dialog = dialogOfResponse(env.dialogs, this.#sent, response)
       if (!dialog) return undefined
@@ -85,6 +101,11 @@ export class UacRequest {
     if (request.method === 'UPDATE' && response.status < 300) env.settle(dialog, request, response, 'uac')
     if (request.method === 'BYE' && dialog.state !== 'ended') keepForCredentials(env, dialog)
     return dialog
+  }
+
+  /** drachtio-srf gives its application the new dialog a turn later than it could give it the NOTIFY. */
+  #releaseLater(): void {
+    if (this.#held.length > 0) this.env.scheduler.after(headStartMs, () => this.#release())
   }
 
   #release(): void {

@@ -290,15 +290,16 @@ inEveryRole('a BYE that is challenged is sent again with credentials', async (t,
   t.ok(await ending)
 })
 
-inEveryRole('a phone that says 481 has no call any more', async (t, edge, role) => {
-  const { dialog, phone } = await callWith(edge, role)
-  const asked = dialog.request({ method: 'INFO' })
-  phone.reply(await phone.expect('INFO'), 481)
-  t.match(await asked, { status: 481 })
-  if (edge.differs('a dialog that the peer answers 481', { embedded: true, drachtioServer: false }))
-    await t.rejects(dialog.destroy(), { code: 'ENODIALOG' })
-  else await Promise.all([accept(phone, 'BYE'), dialog.destroy()])
-})
+inEveryRole(
+  'a call that the phone knows no more is ended by the application, with a BYE',
+  async (t, edge, role) => {
+    const { dialog, phone } = await callWith(edge, role)
+    const asked = dialog.request({ method: 'INFO' })
+    phone.reply(await phone.expect('INFO'), 481)
+    t.match(await asked, { status: 481 })
+    await Promise.all([accept(phone, 'BYE'), dialog.destroy()])
+  },
+)
 
 for (const transport of ['tcp', 'tls', 'ws', 'wss'] as const) {
   onEveryEdge(
