@@ -173,6 +173,7 @@ const aBinding = () => ({
   expiresAt: Date.now() + 3600_000,
   source: '192.0.2.7:5060',
   transport: 'udp' as const,
+  receivedOn: null,
   path: ['<sip:edge.example.org;lr>'],
   userAgent: 'test',
   node: 'test',

@@ -12,6 +12,7 @@ const binding = (contact: string, more: Partial<Binding> = {}): Binding => ({
   expiresAt: Date.now() + 60_000,
   source: '192.0.2.7:5060',
   transport: 'tls',
+  receivedOn: null,
   path: [],
   userAgent: 'Snom D785',
   node: 'one',
