@@ -5,6 +5,7 @@
 import type { Dialog, DialogOwner } from '../dialog/dialog.js'
 import type { DialogEvent } from '../dialog/environment.js'
 import type { DialogTable } from '../dialog/table.js'
+import { sessionExpired } from '../dialog/goodbye.js'
 import { tooBrief } from '../dialog/session.js'
 import { SessionTimers } from '../dialog/session-timers.js'
 import { Uas } from '../dialog/uas.js'
@@ -86,12 +87,14 @@ export class Applications implements CommandHandler {
   /** A request within a dialog of an application. */
   deliverWithin(incoming: Incoming, dialog: Dialog): void {
     this.#uas.receive(incoming, dialog, () => {
-      const owner = this.#ownerOf(dialog, incoming.request.method)
-      if (owner) return this.#give(incoming, owner, dialog)
+      const { method } = incoming.request
+      const owner = this.#ownerOf(dialog, method)
+      if (owner && (owner.keepsUp || method === 'BYE')) return this.#give(incoming, owner, dialog)
       incoming.onAnswered = (response) =>
         this.#uas.answered({ incoming, owner: dialog.owner, dialog }, response)
-      if (incoming.request.method !== 'BYE') return refuse(incoming)
-      incoming.reply(481)
+      // A peer that hangs up has nothing to come back for.
+      if (method === 'BYE') incoming.reply(481)
+      else refuse(incoming)
     })
   }
 
@@ -160,6 +163,7 @@ export class Applications implements CommandHandler {
     const onStart = (): void => {
       this.#pending.remove(transactionId)
       pending.proxied = true
+      this.#uas.release(pending)
       if (incoming.request.method === 'INVITE') this.records.attempt('application', incoming.request)
     }
     proxyRequest(this.#env, incoming, fields, text, onStart, (answer) => session.answer(ref, answer))
@@ -221,7 +225,11 @@ export class Applications implements CommandHandler {
     return heir
   }
 
-  #tell(dialog: Dialog, message: SipMessage, event: DialogEvent): void {
+  #tell(dialog: Dialog, message: SipMessage, { why, ...event }: DialogEvent): void {
+    if (why !== undefined) {
+      const reason = why === sessionExpired ? 'session-expired' : 'system-initiated-termination'
+      this.records.ended('application', message, reason)
+    }
     const owner = this.#ownerOf(dialog, message.cseq.method)
     owner?.send(sipEvent(message, { ...event, dialogId: dialog.id }))
   }

@@ -8,7 +8,8 @@ import { timeOfDay } from './meta.js'
 import type { ControlServer } from './server.js'
 
 export type Leg = 'network' | 'application'
-export type StopReason = 'call-rejected' | 'call-canceled' | 'normal-release'
+export type StopReason =
+  'call-rejected' | 'call-canceled' | 'normal-release' | 'session-expired' | 'system-initiated-termination'
 
 const both: readonly Leg[] = ['network', 'application']
 

@@ -60,7 +60,11 @@ export class ControlSession {
 
   /** Wants this method now, and keeps up with what it gets. */
   takes(method: string): boolean {
-    return this.routes.has(method) && this.socket.writableLength < this.options.maxQueueBytes
+    return this.routes.has(method) && this.keepsUp
+  }
+
+  get keepsUp(): boolean {
+    return this.socket.writableLength < this.options.maxQueueBytes
   }
 
   /** Sends `<fresh id>|<text>`; latin1 text. */

@@ -6,13 +6,6 @@ import type { SipMessage } from '../message/sip-message.js'
 import { formatUri, parseUri, withoutUriParams } from '../message/uri.js'
 import type { Flow, TransportLayer } from '../transport/transport.js'
 
-/** The Contact value for the peer behind `flow`: `<sip:host:port;transport=tcp>`. */
-export function ownContact(transport: TransportLayer, flow: Flow): string {
-  const { host, port } = transport.localAddress(flow)
-  const param = flow.transport === 'udp' ? '' : `;transport=${flow.transport}`
-  return `<sip:${formatHostPort(host, port)}${param}>`
-}
-
 /** Header fields in which an application may write `localhost` for the address that it can't know. */
 const ofNewRequests: ReadonlySet<string> = new Set(['from', 'to', 'p-asserted-identity'])
 /** From and To stay as the other side knows them, in a response (RFC 3261 §8.2.6.2) and within a dialog (§12.2.1.1). */

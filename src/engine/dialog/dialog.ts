@@ -14,6 +14,8 @@ import { usageOf } from './usages.js'
 export interface DialogOwner {
   /** False once its connection is gone. */
   readonly authenticated: boolean
+  /** False while it leaves too much unread to be given more. */
+  readonly keepsUp: boolean
   send(text: string): void
 }
 

@@ -20,4 +20,6 @@ export interface DialogEvent {
   source: 'network' | 'application'
   flow: Flow | undefined
   transactionId: string
+  /** Of a BYE of ours: what for. */
+  why?: string
 }

@@ -46,6 +46,10 @@ export class ReliableProvisionals {
     private readonly onSilence: () => void,
   ) {}
 
+  get awaitsPrack(): boolean {
+    return this.#unacknowledged !== undefined
+  }
+
   /** §5: a 2xx has to wait for the PRACK of an answer or offer in a provisional response. */
   get blocksAnswer(): boolean {
     const waiting = [this.#unacknowledged, ...this.#queue.map(({ response }) => response)]

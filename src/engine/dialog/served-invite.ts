@@ -89,6 +89,11 @@ export class ServedInvite {
     return this.#state === 'accepted'
   }
 
+  /** A reliable provisional response has not been acknowledged. */
+  get awaitsPrack(): boolean {
+    return this.#reliable?.awaitsPrack ?? false
+  }
+
   /** Nothing is to be sent any more: it is refused, given up, acknowledged, or its dialog has ended. */
   end(): void {
     this.#state = 'over'

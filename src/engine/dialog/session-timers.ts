@@ -2,7 +2,7 @@
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import type { Timer } from '../transaction/timers.js'
 import { requestWithin, type Dialog } from './dialog.js'
-import { endByUs } from './goodbye.js'
+import { endByUs, sessionExpired } from './goodbye.js'
 import { offerSession, settledSession } from './session.js'
 import { UacInvite, type UacUser } from './uac-invite.js'
 import { UacRequest } from './uac-request.js'
@@ -29,18 +29,22 @@ export class SessionTimers {
     // §10: a little before it expires, so that the BYE gets to the peer while it knows the call.
     const timers = [
       scheduler.after(duration - Math.min(32_000, duration / 3), () =>
-        endByUs(this.env, dialog, 'Session timer expired'),
+        endByUs(this.env, dialog, sessionExpired),
       ),
     ]
     if (dialog.session?.weRefresh === true)
       timers.push(scheduler.after(duration / 2, () => this.#refresh(dialog)))
-    if (!this.#timers.has(dialog)) dialog.onEnd.push(() => this.#stop(dialog))
+    if (!this.#timers.has(dialog)) {
+      dialog.onEnd.push(() => {
+        this.#stop(dialog)
+        this.#timers.delete(dialog)
+      })
+    }
     this.#timers.set(dialog, timers)
   }
 
   #stop(dialog: Dialog): void {
-    for (const timer of this.#timers.get(dialog) ?? []) timer.cancel()
-    this.#timers.delete(dialog)
+    for (const timer of this.#timers.get(dialog)?.splice(0) ?? []) timer.cancel()
   }
 
   /** By UPDATE where the peer takes it: it leaves the media alone (§7.4). */
@@ -71,7 +75,7 @@ export class SessionTimers {
 
   #onFailure(dialog: Dialog, status: number): void {
     // §10: the peer is gone, or knows the call no longer.
-    if (status === 408 || status === 481) endByUs(this.env, dialog, 'Session timer expired')
+    if (status === 408 || status === 481) endByUs(this.env, dialog, sessionExpired)
     else if (status === 491) this.#tryAgain(dialog)
   }
 

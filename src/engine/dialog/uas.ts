@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto'
 import { SipRequest, type SipResponse } from '../message/sip-message.js'
 import type { Incoming } from '../transaction/incoming.js'
 import type { Flow } from '../transport/transport.js'
-import { nameOurselves, ownContact } from './contact.js'
+import { nameOurselves } from './contact.js'
 import {
   acceptSequence,
   confirm,
@@ -42,6 +42,8 @@ const needContact: ReadonlySet<string> = new Set([...dialogMaking, 'UPDATE'])
 export class Uas {
   /** The last INVITE of each dialog: for its PRACK and ACK. */
   readonly #invites = new Map<Dialog, ServedInvite>()
+  /** Dialogs whose end we are told of. */
+  readonly #watched = new WeakSet<Dialog>()
 
   constructor(private readonly env: UacEnvironment) {}
 
@@ -53,9 +55,18 @@ export class Uas {
   /** A response of the application to a request that concerns this layer; `onOutcome` is called once, maybe later. */
   respond(served: Served, response: SipResponse, onOutcome: (outcome: Outcome) => void): void {
     this.#complete(served, response)
-    if (served.incoming.request.method !== 'INVITE') return onOutcome(this.#transmit(served, response))
+    // Most INVITEs that come without credentials get one answer: a challenge.
+    const simple = served.incoming.request.method !== 'INVITE' || (response.status >= 300 && !served.invite)
+    if (simple) return onOutcome(this.#transmit(served, response))
     served.invite ??= this.#serve(served)
     served.invite.respond(response, onOutcome)
+  }
+
+  /** The application leaves to the proxy what it has begun to answer: its early dialog is none. */
+  release(served: Served): void {
+    served.invite?.end()
+    if (served.dialog && served.incoming.request.toTag === undefined) this.env.dialogs.remove(served.dialog)
+    served.dialog = undefined
   }
 
   /** The request has its final answer, whoever gave it; undefined: it is never to be answered. */
@@ -90,12 +101,19 @@ export class Uas {
       case 'INVITE': {
         // §14.2.
         if (dialog.ourInvite) return incoming.reply(491)
-        if (dialog.peerInvite) return incoming.reply(500, undefined, [['Retry-After', String(randomInt(11))]])
+        if (dialog.peerInvite) return incoming.reply(500, undefined, retryLater())
         // RFC 5407 §3.1.4: the offer of the one before may still be on its way, in the ACK.
         if (this.#invites.get(dialog)?.awaitsAck) return incoming.reply(491)
         dialog.peerInvite = incoming
         return deliver()
       }
+      case 'UPDATE':
+        // RFC 3311 §5.2. Before the answer a call may negotiate in UPDATEs while its INVITE is open.
+        if (dialog.state === 'confirmed' && request.body.length > 0) {
+          if (dialog.ourInvite) return incoming.reply(491)
+          if (dialog.peerInvite) return incoming.reply(500, undefined, retryLater())
+        }
+        return deliver()
       case 'PRACK': {
         const release = this.#invites.get(dialog)?.receivePrack(request)
         if (!release) return incoming.reply(481)
@@ -114,6 +132,8 @@ export class Uas {
     const dialog = this.env.dialogs.find(ack)
     const invite = dialog && this.#invites.get(dialog)
     if (!dialog || !invite?.receiveAck(ack)) return false
+    // Unless a PRACK is still on its way, it was needed for this alone.
+    if (!invite.awaitsPrack) this.#invites.delete(dialog)
     this.env.tell(dialog, ack, { source: 'network', flow, transactionId: invite.id })
     return true
   }
@@ -131,14 +151,14 @@ export class Uas {
   /** §12.1.1, §13.3.1.4: Contact, and our own address where the application can't know it. */
   #complete({ incoming, dialog }: Served, response: SipResponse): void {
     const { request, flow } = incoming
-    const { transport } = this.env
     const { status } = response
     if (status <= 100 || status >= 300) return
-    nameOurselves(response, transport, flow)
     if (status >= 200 && hasSession(request)) answerSession(request, response, dialog?.session)
-    const late = status >= 200 || request.method === 'INVITE'
-    if (!late || !needContact.has(request.method) || response.get('contact') !== undefined) return
-    response.append('contact', dialog?.localContact ?? ownContact(transport, flow))
+    const tellsTarget = needContact.has(request.method) && (status >= 200 || request.method === 'INVITE')
+    if (tellsTarget && response.get('contact') === undefined) {
+      response.append('contact', dialog?.localContact ?? `<${contactScheme(request)}:localhost>`)
+    }
+    nameOurselves(response, this.env.transport, flow)
   }
 
   #serve(served: Served): ServedInvite {
@@ -155,7 +175,8 @@ export class Uas {
   }
 
   #bind(dialog: Dialog, invite: ServedInvite): void {
-    if (!this.#invites.has(dialog)) {
+    if (!this.#watched.has(dialog)) {
+      this.#watched.add(dialog)
       dialog.onEnd.push(() => {
         this.#invites.get(dialog)?.end()
         this.#invites.delete(dialog)
@@ -217,6 +238,17 @@ export class Uas {
     }
     return undefined
   }
+}
+
+/** §14.2. */
+function retryLater(): [[string, string]] {
+  return [['Retry-After', String(randomInt(11))]]
+}
+
+/** §12.1.1: who has called us by a sips: URI is to get one for the rest of the call. */
+function contactScheme(request: SipRequest): string {
+  const top = request.values('record-route')[0] ?? request.values('contact')[0] ?? ''
+  return request.uri.startsWith('sips:') || /^[^<]*<?sips:/.test(top) ? 'sips' : 'sip'
 }
 
 function hasSession({ method }: SipRequest): boolean {

@@ -20,7 +20,7 @@ import type { Peer } from '../../../src/engine/transport/peer.js'
 import type { Flow, TransportName } from '../../../src/engine/transport/transport.js'
 import { fakeFlow } from '../../support/fake-wire.js'
 
-const owner: DialogOwner = { authenticated: true, send: () => {} }
+const owner: DialogOwner = { authenticated: true, keepsUp: true, send: () => {} }
 
 type Headers = Record<string, string>
 

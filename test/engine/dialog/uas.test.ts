@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { EngineLimits } from '../../../src/engine/engine.js'
 import { callerSide, inDialog, invite, sdp, type Dialog as Side } from '../../support/call.js'
-import { startEdge, type TestEdge } from '../../support/edge.js'
+import { startEdge, targetOf, type TestEdge } from '../../support/edge.js'
 import { FakeClock } from '../../support/fake-clock.js'
 import type { Phone, ReceivedMessage } from '../../support/phone.js'
 import { cancelFor, param, uriOf } from '../../support/sip-text.js'
@@ -161,6 +161,57 @@ t.test('CANCEL of a re-INVITE, and a BYE while one is open', async (t) => {
   t.equal((await phone.expect(ofRequest('4 INVITE'))).status, 487)
   t.equal(edge.engine.stats().dialogs, 0)
   t.equal((await ask('INFO', 6)).status, 481)
+})
+
+t.test(
+  'UPDATE with an offer waits for an INVITE that is open (RFC 3311 §5.2), another one does not',
+  async (t) => {
+    const { edge, phone } = await start(t)
+    const dialogs = await answering(edge)
+    const { dialog, ask, side } = await call(phone, dialogs)
+    dialog.on('modify', (req) => req.on('update', (_, res) => res.send(200)))
+    phone.send(inDialog(phone, 'INVITE', side, { cseq: 2, body: sdp }))
+    await until('the re-INVITE', () => edge.engine.stats().unanswered === 1)
+    const refused = await ask('UPDATE', 3, { body: sdp })
+    t.equal(refused.status, 500)
+    t.ok(refused.header('retry-after'))
+    t.equal((await ask('UPDATE', 4)).status, 200)
+  },
+)
+
+t.test('a CANCEL that crosses the answer changes nothing (RFC 3261 §9.2)', async (t) => {
+  const { edge, phone } = await start(t)
+  const dialogs = await answering(edge)
+  const text = invite(phone)
+  phone.send(text)
+  const answer = await phone.expect(200)
+  phone.send(cancelFor(text))
+  await phone.expect(ofRequest('1 CANCEL'))
+  phone.send(inDialog(phone, 'ACK', callerSide(answer)))
+  phone.send(inDialog(phone, 'INFO', callerSide(answer)))
+  t.equal((await phone.expect(ofRequest('2 INFO'))).status, 200)
+  t.equal(dialogs[0]?.connected, true)
+  t.equal(edge.engine.stats().dialogs, 1)
+})
+
+t.test('an application that rings itself, and then leaves the call to the proxy', async (t) => {
+  const { edge, phone } = await start(t)
+  const bob = await edge.phone('udp')
+  await application(edge, (app) =>
+    app.invite((req, res) => {
+      res.send(183, { headers: { Require: '100rel' }, body: sdp })
+      void req.proxy({ destination: targetOf(bob, 'bob'), recordRoute: true })
+    }),
+  )
+  phone.send(invite(phone, { headers: { Supported: '100rel' } }))
+  await phone.expect(183)
+  const there = await bob.expect('INVITE')
+  t.equal(edge.engine.stats().dialogs, 0, 'its early dialog is none any more')
+  bob.reply(there, 200, { contact: `sip:bob@127.0.0.1:${bob.localPort}`, body: sdp })
+  const side = callerSide(await phone.expect(200))
+  phone.send(inDialog(phone, 'ACK', side))
+  await bob.expect('ACK')
+  t.equal(edge.engine.stats().dialogs, 0)
 })
 
 t.test('a caller may end an early dialog with BYE', async (t) => {
