@@ -1,6 +1,8 @@
 /** What happens to each message that the transports deliver: RFC 3261 §16.3-§16.5 and §17. */
 import { SipRequest, SipResponse, type SipMessage } from './message/sip-message.js'
-import { newcomer, refusal } from './overload/newcomer.js'
+import { responseTo } from './message/response.js'
+import { statelessTag } from './message/tokens.js'
+import { comeBack, newcomer } from './overload/newcomer.js'
 import type { Overload } from './overload/overload.js'
 import { isLoop } from './proxy/forward.js'
 import type { VerifiedDialog } from './proxy/dialog-token.js'
@@ -87,6 +89,10 @@ export class Dispatcher {
       this.stats.overloaded++
       return this.#turnAway(request, flow, key)
     }
+    // §9.2, without state: it could be forged by the thousand.
+    if (request.method === 'CANCEL' && !this.table.server(serverKey(request, 'INVITE'))) {
+      return this.#replyStatelessly(request, flow, key, 481)
+    }
     const incoming = new Incoming(
       this.env,
       this.table,
@@ -152,11 +158,7 @@ export class Dispatcher {
   /** §9.2 and §16.10. */
   #receiveCancel(incoming: Incoming): void {
     const invite = this.table.server(serverKey(incoming.request, 'INVITE'))
-    if (!invite) {
-      incoming.reply(481)
-      return
-    }
-    if (invite.abandoned) return incoming.abandon()
+    if (!invite || invite.abandoned) return incoming.abandon()
     incoming.reply(200)
     const target = invite.incoming
     // After the final response a CANCEL has no effect.
@@ -165,9 +167,19 @@ export class Dispatcher {
     else this.targets.cancelAtApplication(target, incoming.request)
   }
 
-  /** §16.11 in the small: no state for what can't be dealt with. */
   #turnAway(request: SipRequest, flow: Flow, key: string): void {
-    const response = refusal(request, key, Math.random)
+    this.#replyStatelessly(request, flow, key, 503, [['Retry-After', comeBack(Math.random)]])
+  }
+
+  /** No state for what can't be dealt with: copies of the request get the same To tag (§8.2.7), and that is all. */
+  #replyStatelessly(
+    request: SipRequest,
+    flow: Flow,
+    key: string,
+    status: number,
+    headers: readonly (readonly [string, string])[] = [],
+  ): void {
+    const response = responseTo(request, status, undefined, { toTag: statelessTag(key), headers })
     this.env.send(replyFlow(request, flow, this.transport), response.serialize())
   }
 }

@@ -44,6 +44,11 @@ export class StreamFramer {
     return this.messageBegun
   }
 
+  /** Memory that is held for the message under way, bytes. */
+  get keptBytes(): number {
+    return Math.max(this.kept.length, this.own.length)
+  }
+
   /** What the chunk completes, in order. The chunk must not be changed afterwards: bodies point into it. */
   push(chunk: Buffer): FramerEvent[] {
     const events: FramerEvent[] = []

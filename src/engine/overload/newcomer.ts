@@ -1,7 +1,5 @@
-/** What the overload control looks at in a request, and the answer to one that is turned away. */
-import { responseTo } from '../message/response.js'
-import type { SipRequest, SipResponse } from '../message/sip-message.js'
-import { statelessTag } from '../message/tokens.js'
+/** What the overload control looks at in a request, and when one that is turned away shall come back. */
+import type { SipRequest } from '../message/sip-message.js'
 import type { Flow } from '../transport/transport.js'
 import type { Newcomer } from './overload.js'
 
@@ -26,12 +24,8 @@ export function hasCredentials(request: SipRequest): boolean {
   return request.headers.some(({ name }) => name === 'authorization' || name === 'proxy-authorization')
 }
 
-/** @param key names the transaction: copies of the request get the same To tag (RFC 3261 §8.2.7) */
-export function refusal(request: SipRequest, key: string, random: () => number): SipResponse {
+/** A value for Retry-After, s. */
+export function comeBack(random: () => number): string {
   const { least, most } = retryAfter
-  const seconds = least + Math.floor(random() * (most - least + 1))
-  return responseTo(request, 503, undefined, {
-    toTag: statelessTag(key),
-    headers: [['Retry-After', String(seconds)]],
-  })
+  return String(least + Math.floor(random() * (most - least + 1)))
 }

@@ -8,6 +8,7 @@ import tls from 'node:tls'
 import { formatHostPort } from '../message/host.js'
 import { canonicalHost } from './address.js'
 import type { ConnectionHost } from './connection.js'
+import type { AcceptedPlace } from './connections.js'
 import { ListenError } from './listen-error.js'
 import { StreamConnection } from './stream.js'
 import { serverContext, serverOptions } from './tls-options.js'
@@ -27,9 +28,16 @@ export interface TlsServing {
   readonly clients: ClientCertificates
 }
 
+/** An accepted socket, and its place among the connections. */
+interface Guest {
+  readonly socket: net.Socket
+  readonly timer: NodeJS.Timeout
+  readonly place: AcceptedPlace
+}
+
 export class StreamListener {
   /** Accepted sockets that are no SIP connection yet, by peer: TLS and HTTP hand back another object than they got. */
-  private readonly shakingHands = new Map<string, { socket: net.Socket; timer: NodeJS.Timeout }>()
+  private readonly shakingHands = new Map<string, Guest>()
   private readonly tlsServer: tls.Server | undefined
   private readonly httpServer: http.Server | undefined
 
@@ -42,8 +50,7 @@ export class StreamListener {
     const { transport } = listener
     if (transport === 'ws' || transport === 'wss') {
       this.httpServer = createUpgrader(host, (ws, socket) => {
-        WebSocketConnection.accept(host, listener, ws, socket)
-        this.handsShaken(socket)
+        WebSocketConnection.accept(host, listener, ws, socket, this.handsShaken(socket))
       })
     }
     if (secure) {
@@ -103,19 +110,20 @@ export class StreamListener {
   private accepted(socket: net.Socket): void {
     const { host } = this
     const source = canonicalHost(socket.remoteAddress ?? '')
-    if (source === '' || !host.table.admit(source)) {
+    const place = source === '' ? undefined : host.table.accept(source, () => socket.destroy())
+    if (!place) {
       host.log.debug({ transport: this.listener.transport, source }, 'connection refused: too many')
       socket.destroy()
       return
     }
     const key = peerKey(socket)
     const timer = setTimeout(() => socket.destroy(), host.limits.connectTimeoutMs)
-    this.shakingHands.set(key, { socket, timer })
+    this.shakingHands.set(key, { socket, timer, place })
     socket.on('error', () => undefined)
     socket.on('close', () => {
       clearTimeout(timer)
       if (this.shakingHands.get(key)?.socket === socket) this.shakingHands.delete(key)
-      host.table.release(source)
+      place.release()
     })
     if (this.tlsServer) this.tlsServer.emit('connection', socket)
     else this.spoken(socket)
@@ -127,15 +135,17 @@ export class StreamListener {
     if (this.httpServer) {
       this.httpServer.emit('connection', socket)
     } else {
-      StreamConnection.accept(this.host, this.listener, socket)
-      this.handsShaken(socket)
+      StreamConnection.accept(this.host, this.listener, socket, this.handsShaken(socket))
     }
   }
 
-  private handsShaken(socket: net.Socket): void {
+  /** What begins now is a SIP connection; gives its place. */
+  private handsShaken(socket: net.Socket): AcceptedPlace | undefined {
     const key = peerKey(socket)
-    clearTimeout(this.shakingHands.get(key)?.timer)
+    const guest = this.shakingHands.get(key)
+    clearTimeout(guest?.timer)
     this.shakingHands.delete(key)
+    return guest?.place
   }
 }
 

@@ -26,6 +26,22 @@ export function familyOf(host: string): 4 | 6 | undefined {
   return family === 4 || family === 6 ? family : undefined
 }
 
+/**
+ * What one party has of a canonical address: an IPv4 address, or an IPv6 network of 64 bits, within which a host may call
+ * itself as it likes (RFC 4291 §2.5.1, RFC 8981).
+ */
+export function networkOf(address: string): string {
+  if (!address.includes(':')) return address
+  const [head = '', tail] = address.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  if (tail !== undefined) {
+    const after = tail === '' ? 0 : tail.split(':').length
+    while (groups.length + after < 8) groups.push('0')
+    if (after > 0) groups.push(...tail.split(':'))
+  }
+  return groups.slice(0, 4).join(':')
+}
+
 /** Of a canonical address. */
 export function isLoopback(address: string): boolean {
   return address === '::1' || (address.startsWith('127.') && isIPv4(address))

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net'
 import { TLSSocket, type SecureContext } from 'node:tls'
-import type { ConnectionTable } from './connections.js'
+import type { AcceptedPlace, ConnectionTable } from './connections.js'
 import { canonicalHost } from './address.js'
 import { describe, reportFailure } from './flow.js'
 import type { SendingFlow, TransportLog } from './flow.js'
@@ -29,6 +29,8 @@ export interface Peer {
   readonly serverName?: string
   /** Outgoing connections: time to connect, ms; default: the limit of the layer. */
   readonly connectTimeoutMs?: number
+  /** Of an accepted connection. */
+  readonly place?: AcceptedPlace
 }
 
 /** How the layer wants outgoing connections made. */
@@ -42,8 +44,9 @@ export interface ConnectOptions {
 }
 
 /** The peer at the other end of an accepted socket. */
-export function acceptedPeer(socket: Socket): Peer {
-  return { address: canonicalHost(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0, outgoing: false }
+export function acceptedPeer(socket: Socket, place: AcceptedPlace | undefined): Peer {
+  const address = canonicalHost(socket.remoteAddress ?? '')
+  return { address, port: socket.remotePort ?? 0, outgoing: false, ...(place && { place }) }
 }
 
 /** Phones register as soon as they are connected: who says nothing for so long is none, ms. */
@@ -51,6 +54,13 @@ const firstMessageTimeoutMs = 30_000
 
 /** When a client that half-closes its connection waits for no answer any more: timer F, ms. */
 const halfClosedTimeoutMs = 32_000
+
+/**
+ * A peer that leaves so much unread is not listened to until it has read it: who asks and never reads must not fill our
+ * memory with answers. After a while it is given up (64*T1, when nobody waits for those answers any more).
+ */
+const holdBackBytes = 128 * 1024
+const slowReaderTimeoutMs = 32_000
 
 /** How long a connection that we end has for its last bytes, ms. */
 const lingerMs = 2_000
@@ -76,6 +86,9 @@ export abstract class Connection implements SendingFlow {
   private deadline: NodeJS.Timeout | undefined
   /** Runs on an accepted connection until its first valid message. */
   private unproven: NodeJS.Timeout | undefined
+  private readonly place: AcceptedPlace | undefined
+  /** Runs while the peer is held back. */
+  private heldBack: NodeJS.Timeout | undefined
   private reason: Error | undefined
   /** Requests of the peer that have no final answer yet: what keeps a half-closed connection alive. */
   private unanswered = 0
@@ -90,6 +103,7 @@ export abstract class Connection implements SendingFlow {
     this.remotePort = peer.port
     this.serverName = peer.serverName
     this.outgoing = peer.outgoing
+    this.place = peer.place
     host.table.add(this)
     if (this.outgoing) {
       this.startDeadline(peer.connectTimeoutMs ?? host.limits.connectTimeoutMs, 'no connection in time')
@@ -199,7 +213,15 @@ export abstract class Connection implements SendingFlow {
 
   /** A valid message has come: somebody who speaks SIP is there, and only the idle time-out applies from now on. */
   protected proven(): void {
+    if (this.unproven === undefined) return
     clearTimeout(this.unproven)
+    this.unproven = undefined
+    this.place?.proven()
+  }
+
+  /** So many bytes of an unfinished message are kept. */
+  protected unfinished(bytes: number): void {
+    this.host.table.unfinished.note(this, bytes)
   }
 
   /** The peer has asked something, and waits for the answer. */
@@ -260,7 +282,23 @@ export abstract class Connection implements SendingFlow {
     if (socket.writableLength > this.host.limits.maxSendQueueBytes) {
       this.host.log.warn(describe(this), 'connection closed: the peer reads too slowly')
       this.abort(new Error('the peer reads too slowly'))
+    } else if (socket.writableLength > holdBackBytes && this.heldBack === undefined) {
+      this.holdBack(socket)
     }
+  }
+
+  private holdBack(socket: Socket): void {
+    const { slowReaderTimeoutMs: ms = slowReaderTimeoutMs } = this.host.limits
+    this.heldBack = setTimeout(() => {
+      this.host.log.warn(describe(this), 'connection closed: the peer reads too slowly')
+      this.abort(new Error('the peer reads too slowly'))
+    }, ms)
+    socket.pause()
+    socket.once('drain', () => {
+      clearTimeout(this.heldBack)
+      this.heldBack = undefined
+      socket.resume()
+    })
   }
 
   /** The turn is over: what was put together goes out. */
@@ -275,6 +313,8 @@ export abstract class Connection implements SendingFlow {
     this.state = 'closed'
     this.stopDeadline()
     clearTimeout(this.unproven)
+    clearTimeout(this.heldBack)
+    this.unfinished(0)
     this.host.table.remove(this)
     if (this.outgoing) this.host.table.release()
     const reason = (this.reason ??= closedByPeer())

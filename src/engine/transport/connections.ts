@@ -1,6 +1,24 @@
 /** All stream connections: found by peer, counted by source. */
+import { networkOf } from './address.js'
 import type { Connection } from './connection.js'
 import type { TransportLimits, TransportName } from './transport.js'
+import { Unfinished } from './unfinished.js'
+
+/**
+ * A connection that ended without a valid message counts for its source so much longer, ms: to come and go, with a
+ * handshake each time, must not be cheaper than to stay.
+ */
+const fruitlessMs = 10_000
+
+const maxUnfinishedBytes = 64 * 1024 * 1024
+
+/** The place of an accepted connection. */
+export interface AcceptedPlace {
+  /** It has brought a valid message. */
+  proven(): void
+  /** It is closed; to be called once. */
+  release(): void
+}
 
 export class ConnectionTable {
   private readonly byPeer = new Map<string, Connection[]>()
@@ -8,8 +26,13 @@ export class ConnectionTable {
   private readonly perTransport = new Map<TransportName, number>()
   private total = 0
   private readonly waiting: (() => void)[] = []
+  /** Accepted connections without a valid message so far, the oldest first, and how to close each. */
+  private readonly unproven = new Map<object, () => void>()
+  readonly unfinished: Unfinished
 
-  constructor(private readonly limits: TransportLimits) {}
+  constructor(private readonly limits: TransportLimits) {
+    this.unfinished = new Unfinished(limits.maxUnfinishedBytes ?? maxUnfinishedBytes)
+  }
 
   /** Open connections, accepted ones that are still shaking hands and outgoing ones included. */
   get count(): number {
@@ -22,27 +45,61 @@ export class ConnectionTable {
   }
 
   /**
-   * Takes a place for a connection, to be given back with `release`; false if there is none left. `source` is the peer
-   * of an accepted connection: outgoing ones are our own doing and count in the total only.
+   * Takes a place for an outgoing connection, to be given back with `release`; false if there is none left. They are our
+   * own doing and count in the total only.
    */
-  admit(source?: string): boolean {
-    if (this.total >= this.limits.maxConnections) return false
-    if (source !== undefined) {
-      const fromSource = this.perSource.get(source) ?? 0
-      if (fromSource >= this.limits.maxConnectionsPerSource) return false
-      this.perSource.set(source, fromSource + 1)
-    }
+  admit(): boolean {
+    if (this.total >= this.limits.maxConnections && !this.makeRoom()) return false
     this.total++
     return true
   }
 
-  release(source?: string): void {
+  release(): void {
     this.total--
     if (this.total === 0) for (const resolve of this.waiting.splice(0)) resolve()
-    if (source === undefined) return
-    const left = (this.perSource.get(source) ?? 0) - 1
-    if (left > 0) this.perSource.set(source, left)
-    else this.perSource.delete(source)
+  }
+
+  /**
+   * Takes a place for an accepted connection; undefined if there is none left for it. Until it is `proven` it may be
+   * closed in favour of another one.
+   */
+  accept(source: string, close: () => void): AcceptedPlace | undefined {
+    const network = networkOf(source)
+    const fromNetwork = this.perSource.get(network) ?? 0
+    if (fromNetwork >= this.limits.maxConnectionsPerSource || !this.admit()) return undefined
+    this.perSource.set(network, fromNetwork + 1)
+    let proven = false
+    const place = {
+      proven: () => {
+        proven = true
+        this.unproven.delete(place)
+      },
+      release: () => {
+        this.unproven.delete(place)
+        this.release()
+        const longer = proven ? 0 : (this.limits.fruitlessMs ?? fruitlessMs)
+        if (longer === 0) this.forget(network)
+        else setTimeout(() => this.forget(network), longer).unref()
+      },
+    }
+    this.unproven.set(place, close)
+    return place
+  }
+
+  /** A flood of connections that say nothing must not keep out those who do: the longest silent one has to go. */
+  private makeRoom(): boolean {
+    for (const [place, close] of this.unproven) {
+      this.unproven.delete(place)
+      close()
+      return true
+    }
+    return false
+  }
+
+  private forget(network: string): void {
+    const left = (this.perSource.get(network) ?? 0) - 1
+    if (left > 0) this.perSource.set(network, left)
+    else this.perSource.delete(network)
   }
 
   /** Resolves when the last place has been given back. */

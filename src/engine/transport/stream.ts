@@ -5,6 +5,7 @@ import { SipRequest } from '../message/sip-message.js'
 import { StreamFramer, type FramerEvent } from '../message/stream-framer.js'
 import { acceptedPeer, Connection } from './connection.js'
 import type { ConnectionHost, ConnectOptions, Peer } from './connection.js'
+import type { AcceptedPlace } from './connections.js'
 import { clientOptions } from './tls-options.js'
 import type { Listener } from './transport.js'
 
@@ -27,8 +28,13 @@ export class StreamConnection extends Connection {
   }
 
   /** For a socket that is connected and, with TLS, has shaken hands. */
-  static accept(host: ConnectionHost, listener: Listener, socket: net.Socket): StreamConnection {
-    const connection = new StreamConnection(host, listener, acceptedPeer(socket), socket)
+  static accept(
+    host: ConnectionHost,
+    listener: Listener,
+    socket: net.Socket,
+    place: AcceptedPlace | undefined,
+  ): StreamConnection {
+    const connection = new StreamConnection(host, listener, acceptedPeer(socket, place), socket)
     connection.established()
     return connection
   }
@@ -87,6 +93,7 @@ export class StreamConnection extends Connection {
       else this.host.receiver.deliver(event, this)
       if (!this.open) return
     }
+    this.unfinished(this.framer.keptBytes)
     if (!this.framer.incomplete) this.stopDeadline()
     else if (events.length > 0 || !this.hasDeadline) {
       this.startDeadline(this.host.limits.partialMessageTimeoutMs, 'a message was not completed in time')

@@ -109,6 +109,12 @@ export interface TransportLimits {
   connectTimeoutMs: number
   /** Most bytes waiting to be written to one connection; above, the connection is closed (slow reader). */
   maxSendQueueBytes: number
+  /** How long a connection counts for its source after it has ended without a valid message, ms. Default 10,000. */
+  fruitlessMs?: number
+  /** How long a peer may take no more than a moderate queue of ours without reading it, ms. Default 32,000. */
+  slowReaderTimeoutMs?: number
+  /** Most bytes of unfinished messages over all connections; above, the longest unfinished one is closed. Default 64 MiB. */
+  maxUnfinishedBytes?: number
 }
 
 export interface TlsMaterial {

@@ -7,6 +7,7 @@ import type { RawData } from 'ws'
 import { formatHostPort } from '../message/host.js'
 import { acceptedPeer, Connection } from './connection.js'
 import type { ConnectionHost, ConnectOptions, Peer } from './connection.js'
+import type { AcceptedPlace } from './connections.js'
 import { clientOptions } from './tls-options.js'
 import type { Listener, TransportLimits } from './transport.js'
 
@@ -20,6 +21,7 @@ const pong = Buffer.from('\r\n')
 export class WebSocketConnection extends Connection {
   /** Text until the peer shows that it wants binary frames: browsers want text. */
   private binary = false
+  private unfinishedBytes = 0
 
   private constructor(
     host: ConnectionHost,
@@ -28,7 +30,12 @@ export class WebSocketConnection extends Connection {
     private readonly ws: WebSocket,
   ) {
     super(host, listener, peer)
-    ws.on('message', (data, isBinary) => this.read(data, isBinary))
+    ws.on('message', (data, isBinary) => {
+      this.finished()
+      this.read(data, isBinary)
+    })
+    ws.on('ping', () => this.finished())
+    ws.on('pong', () => this.finished())
     // Where the peer has broken the protocol, ws tells it so in a close frame, which still has to go out.
     ws.on('error', (error) => this.end(error))
   }
@@ -39,8 +46,9 @@ export class WebSocketConnection extends Connection {
     listener: Listener,
     ws: WebSocket,
     socket: net.Socket,
+    place: AcceptedPlace | undefined,
   ): WebSocketConnection {
-    const connection = new WebSocketConnection(host, listener, acceptedPeer(socket), ws)
+    const connection = new WebSocketConnection(host, listener, acceptedPeer(socket, place), ws)
     connection.adopt(socket)
     connection.established()
     return connection
@@ -78,6 +86,27 @@ export class WebSocketConnection extends Connection {
 
   protected override giveUp(): void {
     this.ws.terminate()
+  }
+
+  protected override adopt(socket: net.Socket): void {
+    super.adopt(socket)
+    // Before ws sees the bytes and tells of what they complete.
+    socket.prependListener('data', (chunk: Buffer) => this.arrived(chunk.length))
+  }
+
+  /** Bytes of a frame have come; most complete one at once. */
+  private arrived(bytes: number): void {
+    if (!this.open) return
+    this.unfinished((this.unfinishedBytes += bytes))
+    if (!this.hasDeadline) {
+      this.startDeadline(this.host.limits.partialMessageTimeoutMs, 'a message was not completed in time')
+    }
+  }
+
+  private finished(): void {
+    if (!this.open) return
+    this.unfinished((this.unfinishedBytes = 0))
+    this.stopDeadline()
   }
 
   private read(data: RawData, isBinary: boolean): void {

@@ -45,7 +45,7 @@ t.test(
     const harness = await startLayer(t, {
       specs: on('127.0.0.1', 'tls'),
       tls: material,
-      limits: { connectTimeoutMs: 100, maxConnectionsPerSource: 2 },
+      limits: { connectTimeoutMs: 100, maxConnectionsPerSource: 2, fruitlessMs: 0 },
     })
     const { host, port } = harness.listener('tls')
     const silent = net.connect({ host, port })
