@@ -21,7 +21,7 @@ t.test('a renewed certificate is shown to new phones, and by the engine that fol
       debug: false,
     },
     { debug: log, warn: log, error: log, fatal: log },
-    10,
+    100,
   )
   t.teardown(() => engine.stop())
   const before = engine.addresses
@@ -43,8 +43,8 @@ t.test('a renewed certificate is shown to new phones, and by the engine that fol
   await t.rejects(engine.updateTls({ cert: renewed.cert, key }), { code: 'ETLS' })
 
   await engine.kill()
-  await connected.untilClosed()
   await t.rejects(engine.updateTls(old), 'while it is dead')
+  await connected.untilClosed()
   await until('another one runs', () => lines.includes('the SIP engine runs again'))
   t.strictSame(engine.addresses, before)
   await ask(await phone(renewed.cert))
