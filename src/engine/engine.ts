@@ -99,6 +99,8 @@ const defaultMaxDialogs = 100_000
 /** Unsent bytes towards an application above which it gets no new requests; largest frame that it may send. */
 const maxControlQueueBytes = 8 * 1024 * 1024
 const maxFrameBytes = 1024 * 1024
+/** Time for an application to authenticate once it is connected, ms. */
+const authenticateMs = 10_000
 
 export function createEngine(options: EngineOptions): Engine {
   const { limits, log } = options
@@ -134,6 +136,7 @@ export function createEngine(options: EngineOptions): Engine {
     hostports: () => hostports(transport),
     maxFrameBytes,
     maxQueueBytes: maxControlQueueBytes,
+    authenticateMs,
     timeoutMs: limits.applicationTimeoutMs,
     onError: (error) => log?.error({ err: error }, 'a command of the application failed'),
   })

@@ -19,6 +19,8 @@ export interface SessionOptions {
   maxFrameBytes: number
   /** Above this many unsent bytes the application counts as too slow for new requests. */
   maxQueueBytes: number
+  /** Within this time a connection must have authenticated, ms. */
+  authenticateMs: number
   /** Told of errors of ours; the caller's request is then answered by the time-out for applications. */
   onError(error: unknown): void
 }
@@ -51,7 +53,11 @@ export class ControlSession {
     socket.setNoDelay(true)
     socket.on('data', (bytes: Buffer) => this.#receive(bytes))
     socket.on('error', () => socket.destroy())
+    const stranger = setTimeout(() => {
+      if (!this.authenticated) socket.destroy()
+    }, options.authenticateMs)
     socket.on('close', () => {
+      clearTimeout(stranger)
       this.authenticated = false
       this.routes.clear()
       handler.closed(this)
@@ -105,6 +111,8 @@ export class ControlSession {
     const text = this.#outgoing
     this.#outgoing = ''
     if (text !== '' && !this.socket.destroyed) this.socket.write(text, 'latin1')
+    // New requests are kept away from it already; this is what was said within its dialogs. It has stopped reading.
+    if (this.socket.writableLength > 2 * this.options.maxQueueBytes) this.socket.destroy()
   }
 
   #receive(bytes: Buffer): void {
