@@ -83,7 +83,7 @@ export interface Engine {
    * @throws ListenError (`ETLS`) if it can't be used; the old one then stays in use.
    */
   updateTls(material: TlsMaterial): void
-  /** Takes no new calls, waits up to `ms` for unanswered requests to get their answer. */
+  /** Takes no new calls, waits up to `ms` for unanswered requests, of either side, to get their answer. */
   drain(ms: number): Promise<void>
   /** Closes everything. */
   stop(): Promise<void>
@@ -207,10 +207,12 @@ export function createEngine(options: EngineOptions): Engine {
     async drain(ms) {
       dispatcher.draining = true
       const deadline = Date.now() + ms
-      while (table.unanswered > 0 && Date.now() < deadline) await pause(20)
-      if (table.unanswered === 0) return
+      const isBusy = (): boolean => table.unanswered > 0 || applications.ringing
+      while (isBusy() && Date.now() < deadline) await pause(20)
+      if (!isBusy()) return
       // Nobody shall ring for a call that this server can no longer connect.
       table.abort()
+      applications.abort()
       await pause(goodbyeMs)
     },
     async stop() {

@@ -11,7 +11,7 @@ import { inDialog, calleeSide, sdp } from '../support/call.js'
 import { deferred } from '../support/deferred.js'
 import { startEdge, targetOf, type TestEdge } from '../support/edge.js'
 import { FakeClock } from '../support/fake-clock.js'
-import type { Phone, ReceivedMessage } from '../support/phone.js'
+import { createPhone, type Phone, type ReceivedMessage } from '../support/phone.js'
 import { digestAuthorization, param, uriOf } from '../support/sip-text.js'
 import type { App, AppRequest, AppResponse, Dialog, SipError } from '../support/srf.js'
 import { until } from '../support/tools.js'
@@ -546,6 +546,80 @@ for (const [from, to] of [
     await until('no dialog is left', noDialogs(edge.engine))
   })
 }
+
+t.test('an engine that stops lets nobody ring for an application', async (t) => {
+  const { app, phone, edge } = await set(t)
+  const ringing = deferred<AppResponse>()
+  const outcome = failure(
+    app.createUAC(contactOf(phone), { localSdp: sdp }, { cbProvisional: ringing.resolve }),
+  )
+  const invite = await phone.expect('INVITE')
+  phone.reply(invite, 180)
+  await ringing.promise
+  const drained = edge.engine.drain(0)
+  phone.reply(await phone.expect('CANCEL'), 200)
+  phone.reply(invite, 487)
+  t.match(await outcome, { status: 487 })
+  await drained
+})
+
+t.test('a request with Call-ID and From tag of a dialog is sent within it', async (t) => {
+  const { app, phone } = await set(t)
+  const calling = app.createUAC(contactOf(phone), { localSdp: sdp })
+  const { sent } = await takeCall(phone)
+  const { sip } = await calling
+  const headers = { 'Call-ID': sip.callId, From: `<sip:x@localhost>;tag=${sip.localTag}` }
+  await app.request('sip:other@192.0.2.1', { method: 'INFO', headers })
+  const info = await phone.expect('INFO')
+  t.equal(info.header('cseq'), '2 INFO')
+  t.equal(info.header('to'), /^To: (.*)$/m.exec(sent)?.[1]?.trim())
+  t.equal(info.uri, 'sip:other@192.0.2.1', 'as the application wants it')
+})
+
+t.test('when its connection is gone, a phone is reached where it takes new ones', async (t) => {
+  const { app, edge, phone } = await set(t, 'tcp')
+  const uas = deferred<Dialog>()
+  app.invite((req, res) => void app.createUAS(req, res, { localSdp: sdp }).then(uas.resolve, uas.reject))
+  const listening = await createPhone({
+    transport: 'tcp',
+    server: { host: '127.0.0.1', port: edge.port('tcp') },
+    listen: true,
+    connect: false,
+  })
+  t.teardown(() => listening.close())
+  const contact = contactOf(listening)
+  phone.send(phone.request({ method: 'INVITE', uri: 'sip:x@localhost', contact, body: sdp }))
+  await phone.expect(200)
+  const dialog = await uas.promise
+  await phone.close()
+  await until('the connection is gone', () => edge.engine.stats().transport.connections === 0)
+  const ended = dialog.destroy()
+  listening.reply(await listening.expect('BYE'), 200)
+  await ended
+})
+
+t.test('the records of a call that an application places', async (t) => {
+  const { app, phone } = await set(t)
+  const records: string[] = []
+  app.on('cdr:attempt', (source, _, message) => void records.push(`attempt ${source} ${message.get('cseq')}`))
+  app.on('cdr:start', (source, _, role) => void records.push(`start ${source} ${role}`))
+  app.on('cdr:stop', (source, _, reason) => void records.push(`stop ${source} ${reason}`))
+  const refused = failure(app.createUAC(contactOf(phone), { localSdp: sdp }))
+  phone.reply(await phone.expect('INVITE'), 603)
+  await refused
+  const calling = app.createUAC(contactOf(phone), { localSdp: sdp })
+  await takeCall(phone)
+  const ended = (await calling).destroy()
+  phone.reply(await phone.expect('BYE'), 200)
+  await ended
+  t.strictSame(records, [
+    'attempt application 1 INVITE',
+    'stop network call-rejected',
+    'attempt application 1 INVITE',
+    'start network uac',
+    'stop application normal-release',
+  ])
+})
 
 t.test('text that is not ASCII is counted in bytes', async (t) => {
   const { app, phone } = await set(t, 'tcp')

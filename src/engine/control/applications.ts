@@ -108,6 +108,16 @@ export class Applications implements CommandHandler {
     })
   }
 
+  /** Calls that applications have placed are ringing. */
+  get ringing(): boolean {
+    return this.#requests.ringing
+  }
+
+  /** Gives those up, since the server stops. */
+  abort(): void {
+    this.#requests.abort()
+  }
+
   connectionClosed(flow: Flow): void {
     this.#registered.closed(flow)
   }

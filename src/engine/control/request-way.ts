@@ -46,7 +46,7 @@ export function wayOutside(
   if (transport.isLocal(uri.host, uri.port, transportOf(uri))) {
     throw new Refused('can not send request to myself')
   }
-  return { way: { nextHop: hop }, direct: false, named: false }
+  return { way: { nextHop: hop }, direct: proxy === '' && isConnected(uri, transport), named: false }
 }
 
 /**
@@ -68,6 +68,16 @@ function transportOf(uri: SipUri): TransportName | undefined {
   if (uri.scheme === 'sips') return param === 'ws' || param === 'wss' ? 'wss' : 'tls'
   if (param === undefined) return isIP(uri.host) !== 0 || uri.port !== undefined ? 'udp' : undefined
   return param as TransportName
+}
+
+/**
+ * The URI is the very address of somebody who has a connection with us: a target as it has to be for drachtio-server,
+ * where that is how a phone behind NAT is reached.
+ */
+function isConnected(uri: SipUri, transport: TransportLayer): boolean {
+  const name = transportOf(uri)
+  if (name === undefined || name === 'udp' || uri.port === undefined || isIP(uri.host) === 0) return false
+  return transport.findFlow(name, uri.host, uri.port) !== undefined
 }
 
 /** A listener speaks that transport, and for a literal address its family; a name may lead anywhere (RFC 3263). */

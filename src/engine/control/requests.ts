@@ -96,6 +96,17 @@ export class Requests {
     for (const invite of [...this.#invites.values()]) if (invite.owner === owner) invite.uac.disown()
   }
 
+  /** Calls of the applications are ringing somewhere. */
+  get ringing(): boolean {
+    for (const { uac } of this.#outstanding.values()) if (uac instanceof UacInvite) return true
+    return false
+  }
+
+  /** The server stops: nobody shall ring for a call that it can no longer connect. */
+  abort(): void {
+    for (const { uac } of [...this.#outstanding.values()]) if (uac instanceof UacInvite) uac.cancel([])
+  }
+
   /**
    * A NOTIFY for which there is no dialog (yet). True: it waits for the response to a SUBSCRIBE or REFER of ours that it
    * has overtaken; `again` is called once that has come, or has been waited for long enough.
