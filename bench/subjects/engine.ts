@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { Session } from 'node:inspector/promises'
 import { createEngine, type EngineAddresses } from '../../src/engine/engine.js'
 import type { OverloadLimits } from '../../src/engine/overload/overload.js'
+import { defaultTiming, type Timing } from '../../src/engine/transaction/timers.js'
 import type { ListenerSpec } from '../../src/engine/transport/transport.js'
 import { memoryNow, serveSubject, subjectOptions } from '../subject.js'
 
@@ -17,9 +18,10 @@ export interface EngineSubjectReady {
 export interface EngineSubjectOptions {
   listeners: ListenerSpec[]
   overload?: Partial<OverloadLimits>
+  timing?: Partial<Timing>
 }
 
-const { listeners: specs, overload } = subjectOptions<EngineSubjectOptions>()
+const { listeners: specs, overload, timing } = subjectOptions<EngineSubjectOptions>()
 const secret = randomBytes(16).toString('hex')
 const engine = createEngine({
   listeners: specs,
@@ -39,6 +41,7 @@ const engine = createEngine({
     applicationTimeoutMs: 30_000,
     ...(overload ? { overload } : {}),
   },
+  timing: { ...defaultTiming, ...timing },
   log: {
     debug: () => {},
     warn: (details, text) => console.error('engine:', text, details),
