@@ -7,11 +7,19 @@ import { WebSocket } from 'ws'
 import { SipRequest } from '../../../src/engine/message/sip-message.js'
 import { responseTo } from '../../../src/engine/message/response.js'
 import { makeSelfSigned } from '../../../src/engine/transport/self-signed.js'
+import type { Phone } from '../../support/phone.js'
 import { readSip } from '../../support/sip-text.js'
 import { on, options, startLayer, type Harness } from './harness.js'
 
 const material = await makeSelfSigned(['127.0.0.1'])
 const transports = ['tcp', 'tls', 'ws', 'wss'] as const
+
+/** Rejects if the server closes the connection instead. */
+async function answered(phone: Phone): Promise<void> {
+  await phone.until(({ received, closed }) => closed || received.length > 0)
+  if (phone.closed) throw new Error('closed')
+  await phone.expect(200)
+}
 
 for (const transport of transports) {
   const specs = on('127.0.0.1', transport)
@@ -217,10 +225,7 @@ t.test(
                 ...(certificate && { certificate }),
               })
               phone.send(options(phone))
-              await Promise.race([
-                phone.expect(200),
-                phone.untilClosed().then(() => Promise.reject(new Error())),
-              ])
+              await answered(phone)
             }
             if (!(allowed as readonly string[]).includes(name)) {
               await t.rejects(attempt(), label)
@@ -253,10 +258,7 @@ t.test(
     const ask = async (certificate: typeof first) => {
       const phone = await harness.phone('tls', { certificate })
       phone.send(options(phone))
-      await Promise.race([
-        phone.expect(200),
-        phone.untilClosed().then(() => Promise.reject(new Error('closed'))),
-      ])
+      await answered(phone)
       return phone
     }
     const old = await ask(first)
