@@ -85,10 +85,9 @@ export function dialogOfUas(
   const { toTag: localTag } = response
   if (remoteTarget === undefined || localTag === undefined) return undefined
   return {
+    ...begun(request, response, flow, owner),
     id: dialogId(request.callId, remoteTag),
     role: 'uas',
-    state: response.status < 200 ? 'early' : 'confirmed',
-    callId: request.callId,
     localTag,
     remoteTag,
     localSeq: 0,
@@ -98,15 +97,7 @@ export function dialogOfUas(
     localContact: response.get('contact'),
     remoteTarget,
     routeSet: request.values('record-route'),
-    flow,
     direct: request.values('via').length === 1,
-    owner,
-    usages: new Set([usageOf(request)]),
-    ourInvite: false,
-    peerInvite: undefined,
-    localSdp: undefined,
-    session: undefined,
-    onEnd: [],
   }
 }
 
@@ -128,10 +119,9 @@ export function dialogOfUac(
   const { toTag: remoteTag } = response
   if (remoteTarget === undefined || localTag === undefined || remoteTag === undefined) return undefined
   return {
+    ...begun(request, response, flow, owner),
     id: dialogId(request.callId, localTag),
     role: 'uac',
-    state: response.status < 200 ? 'early' : 'confirmed',
-    callId: request.callId,
     localTag,
     remoteTag,
     localSeq: request.cseq.seq,
@@ -141,8 +131,33 @@ export function dialogOfUac(
     localContact: request.get('contact'),
     remoteTarget,
     routeSet: response.values('record-route').reverse(),
-    flow,
     direct: false,
+  }
+}
+
+/** What is the same on both sides. */
+function begun(
+  request: SipRequest,
+  response: SipResponse,
+  flow: Flow,
+  owner: DialogOwner,
+): Pick<
+  Dialog,
+  | 'state'
+  | 'callId'
+  | 'flow'
+  | 'owner'
+  | 'usages'
+  | 'ourInvite'
+  | 'peerInvite'
+  | 'localSdp'
+  | 'session'
+  | 'onEnd'
+> {
+  return {
+    state: response.status < 200 ? 'early' : 'confirmed',
+    callId: request.callId,
+    flow,
     owner,
     usages: new Set([usageOf(request)]),
     ourInvite: false,

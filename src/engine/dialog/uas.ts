@@ -87,9 +87,7 @@ export class Uas {
     }
   }
 
-  /**
-   * A request of the peer within a dialog: answered here if it may not be now, else `deliver` hands it up.
-   */
+  /** A request of the peer within a dialog: answered here if it may not be now, else `deliver` hands it up. */
   receive(incoming: Incoming, dialog: Dialog, deliver: () => void): void {
     const { request } = incoming
     incoming.proven = true
@@ -98,7 +96,7 @@ export class Uas {
     const minimum = hasSession(request) ? tooBrief(request) : undefined
     if (minimum) return incoming.reply(422, undefined, minimum)
     switch (request.method) {
-      case 'INVITE': {
+      case 'INVITE':
         // §14.2.
         if (dialog.ourInvite) return incoming.reply(491)
         if (dialog.peerInvite) return incoming.reply(500, undefined, retryLater())
@@ -106,7 +104,6 @@ export class Uas {
         if (this.#invites.get(dialog)?.awaitsAck) return incoming.reply(491)
         dialog.peerInvite = incoming
         return deliver()
-      }
       case 'UPDATE':
         // RFC 3311 §5.2. Before the answer a call may negotiate in UPDATEs while its INVITE is open.
         if (dialog.state === 'confirmed' && request.body.length > 0) {
@@ -200,9 +197,9 @@ export class Uas {
     const { incoming } = served
     const { request } = incoming
     const { status } = response
-    const made = request.toTag === undefined && makesDialog(request, response)
-    if (made) {
-      const refused = served.dialog ? undefined : this.#make(served, response)
+    const first = served.dialog === undefined
+    if (request.toTag === undefined && makesDialog(request, response)) {
+      const refused = first ? this.#make(served, response) : undefined
       if (refused) return refused
       if (served.dialog && status >= 200) confirm(served.dialog, response)
     } else if (served.dialog && status >= 200 && status < 300) {
@@ -210,7 +207,7 @@ export class Uas {
     }
     const sent = incoming.respond(response)
     if (sent) return { sent }
-    if (made && status < 200 && served.dialog) this.env.dialogs.remove(served.dialog)
+    if (first && served.dialog) this.env.dialogs.remove(served.dialog)
     return tooLate
   }
 
