@@ -1,83 +1,16 @@
 /** What the text of a command becomes: a request on the wire, or a refusal with its reason. */
 import t from 'tap'
-import { CallRecords } from '../../../src/engine/control/call-records.js'
 import { RegisteredFlows } from '../../../src/engine/control/registered-flows.js'
-import { Requests, type Application } from '../../../src/engine/control/requests.js'
-import type { ControlServer } from '../../../src/engine/control/server.js'
-import { DialogTable } from '../../../src/engine/dialog/table.js'
-import type { UacEnvironment } from '../../../src/engine/dialog/uac-send.js'
+import type { Application } from '../../../src/engine/control/requests.js'
 import { responseTo } from '../../../src/engine/message/response.js'
 import { SipRequest } from '../../../src/engine/message/sip-message.js'
-import type { TransportName } from '../../../src/engine/transport/transport.js'
+import { FakeApplication, us } from '../../support/fake-application.js'
 import { fakeFlow } from '../../support/fake-wire.js'
-import { FakeNet } from '../../support/fake-net.js'
-import { readSip, type SipText } from '../../support/sip-text.js'
-
-const us = '192.0.2.99'
-
-interface Sent extends SipText {
-  to: string
-}
-
-/** An application on a net that only notes what is sent. */
-function connect(
-  options: { limit?: number; maxDialogs?: number; listeners?: TransportName[]; registered?: string } = {},
-) {
-  const net = new FakeNet(undefined, options.listeners)
-  Object.assign(net.transport, {
-    isLocal: (host: string, port?: number) => host === us && (port ?? 5060) === 5060,
-  })
-  const { registered } = options
-  const env: UacEnvironment = {
-    scheduler: net.scheduler,
-    timing: net.timing,
-    transport: net.transport,
-    servers: net.servers,
-    dialogs: new DialogTable(options.maxDialogs ?? 100),
-    send: (flow, data, onFailure) => net.send(flow, data, onFailure),
-    startClient: (request, flow, user) => net.startClient(request, flow, user),
-    unique: () => net.unique(),
-    registered: (uri) =>
-      uri === registered ? { transport: 'tcp', address: '192.0.2.50', port: 40_000 } : undefined,
-    tell: () => {},
-    settle: () => {},
-    cancelled: () => {},
-  }
-  const records = new CallRecords({ select: () => undefined } as unknown as ControlServer)
-  const requests = new Requests(env, records, options.limit ?? 100)
-  const answers: string[] = []
-  const events: string[] = []
-  const owner: Application = {
-    authenticated: true,
-    keepsUp: true,
-    answer: (_, text) => answers.push(text),
-    send: (text) => events.push(text),
-  }
-  /** Gives a command; undefined if nothing was sent. */
-  const command = (
-    startLine: string,
-    headers: readonly string[] = [],
-    body = '',
-    proxy?: string,
-  ): Sent | undefined => {
-    const before = net.sent.length
-    const fields = ['', '', ...(proxy === undefined ? [] : [proxy])]
-    const text = [`${startLine} SIP/2.0`, ...headers, '', Buffer.from(body).toString('latin1')].join('\r\n')
-    requests.command(owner, 'ref', fields, text)
-    const sent = net.sent[before]
-    return sent && { ...readSip(Buffer.from(sent.text, 'latin1')), to: sent.to }
-  }
-  const sent = (...args: Parameters<typeof command>): Sent => {
-    const request = command(...args)
-    if (!request) throw new Error(`not sent: ${answers.at(-1)}`)
-    return request
-  }
-  return { net, env, requests, owner, answers, events, command, sent }
-}
 
 t.test('what an application leaves out is filled in (RFC 3261 §8.1.1)', async (t) => {
-  const { sent, answers } = connect()
-  const options = sent('OPTIONS sip:bob@192.0.2.4')
+  const app = new FakeApplication()
+  const { answers } = app
+  const options = app.sent('OPTIONS sip:bob@192.0.2.4')
   t.equal(options.to, 'udp 192.0.2.4:5060')
   t.match(options.header('via'), /^SIP\/2\.0\/UDP 192\.0\.2\.99:5060;branch=z9hG4bK\S+;rport$/)
   t.equal(options.header('max-forwards'), '70')
@@ -87,12 +20,15 @@ t.test('what an application leaves out is filled in (RFC 3261 §8.1.1)', async (
   t.equal(options.header('cseq'), '1 OPTIONS')
   t.equal(options.header('contact'), undefined)
   t.equal(options.header('content-length'), '0')
-  const invite = sent('INVITE sips:bob@192.0.2.4', [], 'v=0\r\n')
+  const invite = app.sent('INVITE sips:bob@192.0.2.4', [], 'v=0\r\n')
   t.equal(invite.to, 'tls 192.0.2.4:5061')
   t.equal(invite.header('contact'), `<sips:${us}:5062>`, 'RFC 3261 §8.1.1.8')
   t.equal(invite.header('content-type'), 'application/sdp')
   for (const method of ['SUBSCRIBE', 'REFER', 'NOTIFY'])
-    t.equal(sent(`${method} sip:192.0.2.4;transport=tcp`).header('contact'), `<sip:${us}:5061;transport=tcp>`)
+    t.equal(
+      app.sent(`${method} sip:192.0.2.4;transport=tcp`).header('contact'),
+      `<sip:${us}:5061;transport=tcp>`,
+    )
   t.match(
     answers[0],
     /^OK\|application\|\d+\|udp\|192\.0\.2\.99\|5060\|\d\d:\d\d:\d\d\.\d{6}\|[^|]+\|Msg sent:\|\r\n/,
@@ -101,8 +37,8 @@ t.test('what an application leaves out is filled in (RFC 3261 §8.1.1)', async (
 })
 
 t.test('what it sets is kept; `localhost` stands for us; Via, Route and lengths are ours', async (t) => {
-  const { sent } = connect()
-  const request = sent(
+  const app = new FakeApplication()
+  const request = app.sent(
     'INVITE sip:bob@192.0.2.4;transport=tcp',
     [
       'from: "Alice" <sip:alice@localhost>;tag=mine',
@@ -138,41 +74,46 @@ t.test('what it sets is kept; `localhost` stands for us; Via, Route and lengths 
 })
 
 t.test('a Contact that names another listener of ours names the one that is used', async (t) => {
-  const { sent } = connect()
-  const request = sent('INVITE sip:192.0.2.4;transport=tcp', [`contact: "A" <sip:a@${us}:5060;ob>;q=1`], '')
+  const app = new FakeApplication()
+  const request = app.sent(
+    'INVITE sip:192.0.2.4;transport=tcp',
+    [`contact: "A" <sip:a@${us}:5060;ob>;q=1`],
+    '',
+  )
   t.equal(request.header('contact'), `"A" <sip:a@${us}:5061;ob;transport=tcp>;q=1`)
-  const other = sent('INVITE sip:192.0.2.4', ['contact: <sip:a@192.0.2.98:5060>'], '')
+  const other = app.sent('INVITE sip:192.0.2.4', ['contact: <sip:a@192.0.2.98:5060>'], '')
   t.equal(other.header('contact'), '<sip:a@192.0.2.98:5060>')
 })
 
 t.test(
   'where it goes: outbound proxy, named flow, registered connection, else the Request-URI',
   async (t) => {
-    const { sent } = connect({ registered: 'sip:bob@x.invalid' })
-    const proxied = sent('INVITE sip:bob@example.com', [], '', 'sip:192.0.2.8:5080;transport=tcp')
+    const app = new FakeApplication({ registered: 'sip:bob@x.invalid' })
+    const proxied = app.sent('INVITE sip:bob@example.com', [], '', 'sip:192.0.2.8:5080;transport=tcp')
     t.equal(proxied.to, 'tcp 192.0.2.8:5080')
     t.equal(proxied.uri, 'sip:bob@example.com')
-    t.equal(sent('INVITE tel:+15551234', [], '', 'sip:192.0.2.8').uri, 'tel:+15551234')
+    t.equal(app.sent('INVITE tel:+15551234', [], '', 'sip:192.0.2.8').uri, 'tel:+15551234')
     const flow = ';flow=192.0.2.9:41000;flow-transport=tcp;flow-route=%3Csip:p.example%3Blr%3E'
-    const named = sent(`INVITE sip:bob@x.invalid${flow}`)
+    const named = app.sent(`INVITE sip:bob@x.invalid${flow}`)
     t.equal(named.to, 'tcp 192.0.2.9:41000')
     t.equal(named.uri, 'sip:bob@x.invalid')
     t.equal(named.header('route'), '<sip:p.example;lr>')
-    t.equal(sent('INVITE sip:bob@x.invalid').to, 'tcp 192.0.2.50:40000')
-    t.equal(sent('INVITE sip:bob@x.invalid', [], '', 'sip:192.0.2.8').to, 'udp 192.0.2.8:5060')
+    t.equal(app.sent('INVITE sip:bob@x.invalid').to, 'tcp 192.0.2.50:40000')
+    t.equal(app.sent('INVITE sip:bob@x.invalid', [], '', 'sip:192.0.2.8').to, 'udp 192.0.2.8:5060')
   },
 )
 
 t.test('credentials go to where the challenge came from, over the connection that there is', async (t) => {
-  const { sent } = connect({ listeners: ['udp', 'tcp'] })
-  const again = sent('INVITE sip:bob@example.com', ['authorization: Digest x'], '', 'sip:192.0.2.8:5080')
+  const app = new FakeApplication({ listeners: ['udp', 'tcp'] })
+  const again = app.sent('INVITE sip:bob@example.com', ['authorization: Digest x'], '', 'sip:192.0.2.8:5080')
   t.equal(again.to, 'tcp 192.0.2.8:5080')
-  t.equal(sent('INVITE sip:bob@example.com', [], '', 'sip:192.0.2.8:5080').to, 'udp 192.0.2.8:5080')
+  t.equal(app.sent('INVITE sip:bob@example.com', [], '', 'sip:192.0.2.8:5080').to, 'udp 192.0.2.8:5080')
 })
 
 t.test("what can not be sent is refused with drachtio-server's reasons", async (t) => {
-  const { command, answers, requests, owner } = connect({ listeners: ['udp'] })
-  const refusals: [RegExp, Parameters<typeof command>][] = [
+  const app = new FakeApplication({ listeners: ['udp'] })
+  const { answers } = app
+  const refusals: [RegExp, Parameters<FakeApplication['command']>][] = [
     [/^NOK\|invalid request-uri: INVITE bob bob SIP\/2\.0$/, ['INVITE bob bob']],
     [/^NOK\|invalid request-uri: sip:$/, ['INVITE sip:']],
     [/^NOK\|invalid request-uri: sip:a b c$/, ['INVITE sip:a|b|c']],
@@ -192,26 +133,26 @@ t.test("what can not be sent is refused with drachtio-server's reasons", async (
     [/^NOK\|Server error: unable to find dialog for dialog id provided$/, ['PRACK sip:192.0.2.4']],
   ]
   for (const [reason, args] of refusals) {
-    t.equal(command(...args), undefined)
+    t.equal(app.command(...args), undefined)
     t.match(answers.at(-1), reason)
   }
   for (const method of ['BYE', 'ACK', 'INFO']) {
-    requests.command(owner, 'ref', ['', 'a;from-tag=b'], `${method} sip:placeholder SIP/2.0\r\n\r\n`)
+    app.give(['', 'a;from-tag=b'], `${method} sip:placeholder`)
     t.match(answers.at(-1), /^NOK\|Server error: unable to find dialog for dialog id provided$/)
   }
-  t.equal(requests.size, 0)
+  t.equal(app.requests.size, 0)
 })
 
 t.test(
   'an application has only so many requests open at a time, and calls only where there is room',
   async (t) => {
-    const { command, answers, net, requests } = connect({ limit: 2 })
-    for (const host of [1, 2, 3]) command(`OPTIONS sip:192.0.2.${host}`)
-    t.equal(answers.at(-1), 'NOK|too many outstanding requests')
-    net.scheduler.advance(32_000)
-    t.equal(requests.size, 0)
-    t.ok(command('OPTIONS sip:192.0.2.3'))
-    const full = connect({ maxDialogs: 0 })
+    const app = new FakeApplication({ limit: 2 })
+    for (const host of [1, 2, 3]) app.command(`OPTIONS sip:192.0.2.${host}`)
+    t.equal(app.answers.at(-1), 'NOK|too many outstanding requests')
+    app.net.scheduler.advance(32_000)
+    t.equal(app.requests.size, 0)
+    t.ok(app.command('OPTIONS sip:192.0.2.3'))
+    const full = new FakeApplication({ maxDialogs: 0 })
     t.equal(full.command('INVITE sip:192.0.2.1'), undefined)
     t.equal(full.answers.at(-1), 'NOK|too many dialogs')
     t.ok(full.command('OPTIONS sip:192.0.2.1'))
@@ -219,7 +160,7 @@ t.test(
 )
 
 t.test('OK comes before what came back, even where it fails at once', async (t) => {
-  const { net, requests, owner } = connect()
+  const { net, requests, owner } = new FakeApplication()
   const order: string[] = []
   const told: Application = {
     ...owner,
