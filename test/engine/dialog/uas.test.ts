@@ -143,7 +143,7 @@ t.test('requests within a dialog: in order, one INVITE at a time', async (t) => 
 })
 
 t.test('CANCEL of a re-INVITE, and a BYE while one is open', async (t) => {
-  const { edge, phone } = await start(t)
+  const { edge, phone, clock } = await start(t)
   const dialogs = await answering(edge)
   const { dialog, ask, side } = await call(phone, dialogs)
   const cancelled: string[] = []
@@ -161,6 +161,9 @@ t.test('CANCEL of a re-INVITE, and a BYE while one is open', async (t) => {
   t.equal((await phone.expect(ofRequest('4 INVITE'))).status, 487)
   t.equal(edge.engine.stats().dialogs, 0)
   t.equal((await ask('INFO', 6)).status, 481)
+  clock.advance(64_000)
+  t.equal(edge.engine.stats().transactions, 0)
+  t.equal(clock.pending, 0, 'nothing waits for anything')
 })
 
 t.test(
