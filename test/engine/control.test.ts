@@ -143,8 +143,8 @@ t.test('the application hears of call attempts, starts and stops where it asks f
   t.strictSame(events, [
     'attempt network',
     'attempt application',
-    'start network proxy-uas',
-    'start application proxy-uac',
+    'start network proxy-uac',
+    'start application proxy-uas',
     'stop network normal-release',
     'stop application normal-release',
   ])

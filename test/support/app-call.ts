@@ -21,11 +21,11 @@ export interface AppCall {
   /** The phone's side of the dialog, for `inDialog`. */
   side: Side
   /** Sends a request inside the dialog, with the phone's next CSeq. Returns its text. */
-  send(method: string, more?: Partial<RequestOptions>): string
+  readonly send: (method: string, more?: Partial<RequestOptions>) => string
   /** Sends it, and gives the final answer. */
-  ask(method: string, more?: Partial<RequestOptions>): Promise<ReceivedMessage>
+  readonly ask: (method: string, more?: Partial<RequestOptions>) => Promise<ReceivedMessage>
   /** Acknowledges the answer to the request that was sent last. */
-  acknowledge(body?: string): void
+  readonly acknowledge: (body?: string) => void
 }
 
 /** Sets a call up in which the application has this role. */

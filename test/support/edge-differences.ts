@@ -86,6 +86,31 @@ export const differences = {
     drachtioServer: 'is taken for a new request, which nobody may want: 503',
     why: 'RFC 6665 §4.1.2.4',
   },
+  'the Request-URI of a proxied request': {
+    embedded: 'becomes the target',
+    drachtioServer: 'becomes the target only if it names an address or configured domain of the server',
+    why: 'RFC 3261 §16.6 step 2; drachtio-server wants its domains configured',
+  },
+  'a 6xx while another target rings': {
+    embedded: 'cancels the others, and is the answer',
+    drachtioServer: 'waits for the others',
+    why: 'RFC 3261 §16.7 step 5',
+  },
+  finalTimeout: {
+    embedded: 'ends the wait for a target',
+    drachtioServer: 'is accepted and ignored',
+    why: 'ring time-outs need it',
+  },
+  'a dead target of the proxy': {
+    embedded: 'is noticed at once where its host refuses the connection',
+    drachtioServer: 'costs 32 s, and no further target is tried',
+    why: 'RFC 3261 §16.9',
+  },
+  'the record of a cancelled proxied call': {
+    embedded: 'call-canceled for both legs',
+    drachtioServer: 'call-rejected for the leg of the caller',
+    why: 'it was cancelled',
+  },
 } as const satisfies Record<string, Difference>
 
 export type DifferenceName = keyof typeof differences

@@ -106,6 +106,14 @@ export interface ProxyResult {
 
 export type Handler = (req: AppRequest, res: AppResponse, next: (error?: unknown) => void) => void
 
+export interface RequestToSend {
+  method: string
+  headers?: Headers
+  body?: string
+  proxy?: string
+  auth?: UacOptions['auth']
+}
+
 export interface Credentials {
   username: string
   password: string
@@ -178,7 +186,7 @@ export interface Dialog {
   subscriptions: string[]
   destroy(options?: { headers?: Headers; auth?: Credentials }): Promise<AppRequest>
   modify(sdp: string, options?: { headers?: Headers }): Promise<string>
-  modify(options: { noAck: true }): Promise<{ sdp: string; ack(sdp: string): void }>
+  modify(options: { noAck: true }): Promise<{ readonly sdp: string; readonly ack: (sdp: string) => void }>
   request(options: {
     method: string
     headers?: Headers
@@ -253,16 +261,12 @@ export interface App {
     options: ProxyOptions,
     callback: (error: unknown, result: ProxyResult) => void,
   ): this
+  request(uri: string, options: RequestToSend): Promise<AppRequest>
   request(
     uri: string,
-    options: {
-      method: string
-      headers?: Headers
-      body?: string
-      proxy?: string
-      auth?: UacOptions['auth']
-    },
-  ): Promise<AppRequest>
+    options: RequestToSend,
+    callback: (error: Error | null, sent: AppRequest) => void,
+  ): this
   findDialogById(id: string): Dialog | undefined
   findDialogByCallIDAndFromTag(callId: string, tag: string): Dialog | undefined
   unregisterForMessages(method: string): void

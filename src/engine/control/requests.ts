@@ -10,6 +10,7 @@ import { UacInvite, type UacRequestOptions, type UacUser } from '../dialog/uac-i
 import { UacRequest } from '../dialog/uac-request.js'
 import { wayWithin, type UacEnvironment, type Way } from '../dialog/uac-send.js'
 import { headerParam } from '../message/name-addr.js'
+import { responseTo } from '../message/response.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import { parseUri, uriParam } from '../message/uri.js'
 import type { Flow, TransportLayer } from '../transport/transport.js'
@@ -186,7 +187,7 @@ export class Requests {
         report.response(response, flow, made)
       },
       onFailure: (status) => {
-        finish()
+        finish(responseTo(request, status))
         report.underWay(() => this.#likely(request, way))
         report.failed(status === 430 && !named ? 410 : status, dialog)
       },

@@ -69,6 +69,8 @@ export class Search implements BranchOwner {
   #finalTimer: Timer | undefined
   #outcome: 'open' | 'answered' | 'failed' = 'open'
   /** Set once no further branch may start, with the status that a silent end gets. */
+  /** Serial: a target that rang for too long has been cancelled. */
+  #lostPatience = false
   #ending: 'cancelled' | 'timed out' | 'declined' | undefined
   #starting = false
 
@@ -237,7 +239,10 @@ export class Search implements BranchOwner {
     const { simultaneous, finalTimeoutMs } = this.options
     if (simultaneous || finalTimeoutMs === undefined || !this.#isInvite || branch.state === 'done') return
     this.#finalTimer?.cancel()
-    this.#finalTimer = this.env.scheduler.after(finalTimeoutMs, () => this.#stop(branch, []))
+    this.#finalTimer = this.env.scheduler.after(finalTimeoutMs, () => {
+      this.#lostPatience = true
+      this.#stop(branch, [])
+    })
   }
 
   #timeOut(): void {
@@ -288,6 +293,8 @@ export class Search implements BranchOwner {
     if (this.#ending === 'cancelled' && (!best || best.local)) return responseTo(request, 487)
     if (this.#ending === 'timed out') return responseTo(request, 480)
     if (!best) return responseTo(request, 480)
+    // The caller has cancelled nothing, it was us.
+    if (best.status === 487 && this.#lostPatience && this.#ending === undefined) return responseTo(request, 480)
     const status = upstreamStatus(best, request.method)
     if (best.local || status !== best.status) return responseTo(request, status)
     const response = responseUpstream(best.response, request, this.options.edits)

@@ -149,7 +149,7 @@ onEveryEdge('a NOTIFY that overtakes the answer to its SUBSCRIBE (RFC 6665 §4.1
     inDialog(phone, 'NOTIFY', side, { headers: { Event: 'presence', 'Subscription-State': 'active' } }),
   )
   const waits = edge.differs('a NOTIFY that overtakes', { embedded: true, drachtioServer: false })
-  if (!waits) t.equal((await phone.expect((got) => got.header('cseq') === '2 NOTIFY')).status, 500)
+  if (!waits) t.equal((await phone.expect((got) => got.header('cseq') === '2 NOTIFY')).status, 503)
   phone.reply(subscribe, 202, { contact: contactOf(phone), toTag: 'early' })
   if (waits) {
     t.equal((await phone.expect((got) => got.header('cseq') === '2 NOTIFY')).status, 200)
