@@ -267,7 +267,8 @@ t.test('a NOTIFY that overtakes the answer to its SUBSCRIBE waits for it (RFC 66
   const { app, phone, edge, clock } = await set(t)
   const subscribing = app.createUAC(contactOf(phone), {
     method: 'SUBSCRIBE',
-    headers: { Event: 'presence', Expires: '600' },
+    // drachtio-srf looks for the end of a subscription under From, and keeps it under To.
+    headers: { Event: 'presence', Expires: '600', From: `<${contactOf(phone)}>` },
   })
   const subscribe = await phone.expect('SUBSCRIBE')
   const side = calleeSide(subscribe, `To: ${subscribe.header('to')};tag=notifier`)
