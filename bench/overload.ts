@@ -137,7 +137,9 @@ const drive = async (
 /** Puts a process with its threads, and what it will start, on the cores of the server or on those of the load. */
 const pin = (pid: number, role: 'server' | 'load'): void => {
   if (findTool('taskset') === undefined) return
-  execFileSync('taskset', ['-a', '-p', '-c', role === 'server' ? '0' : '1-1023', String(pid)], { stdio: 'ignore' })
+  execFileSync('taskset', ['-a', '-p', '-c', role === 'server' ? '0' : '1-1023', String(pid)], {
+    stdio: 'ignore',
+  })
 }
 
 /** Offers more and more until the server does not keep up; the most that it did is the peak. */
@@ -223,9 +225,9 @@ export const run = async (args: string[]): Promise<void> => {
     const [database] = await product.databasePids()
     const pids = { server: product.pid, ...(database === undefined ? {} : { database }) }
     const target: Target = { address: product.sip('udp'), transport: 'udp', domain: 'localhost', pids }
-    for (const pid of Object.values(pids)) pin(pid, 'server')
     const population = await (await accountMaker(product))(accounts)
     await bind(target, population.phones, accounts)
+    for (const pid of Object.values(pids)) pin(pid, 'server')
     const rows: Row[] = []
     for (const mode of modes) {
       const start = values.start === undefined ? defaultStart[mode] : number('start', values.start)
