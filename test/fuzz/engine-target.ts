@@ -36,7 +36,7 @@ export type Surroundings = Readonly<Record<string, string>>
 const haste = 200
 const applicationTimeoutMs = 20_000
 /** An ordinary request has to be answered within this, ms. */
-const answerMs = 3000
+const answerMs = 5000
 /** Nothing may be left after this: many times what any timer of a transaction takes, ms. */
 const quietMs = 10_000
 const transports = ['udp', 'tcp', 'ws'] as const
@@ -115,7 +115,8 @@ export class EngineTarget {
     )
     report.to = target
     // The application asks for one method after the other.
-    while (!(await target.#isServed(phones[0]))) await new Promise((resolve) => setImmediate(resolve))
+    while ((await target.#askOptions(phones[0])) !== 200)
+      await new Promise((resolve) => setImmediate(resolve))
     return target
   }
 
@@ -172,7 +173,8 @@ export class EngineTarget {
   async check(): Promise<void> {
     for (const phone of this.phones) {
       if (phone.closed) throw new Find(`the connection of a well-behaved ${phone.transport} phone was closed`)
-      if (!(await this.#isServed(phone))) throw new Find(`an OPTIONS over ${phone.transport} is not served`)
+      const status = await this.#askOptions(phone)
+      if (status !== 200) throw new Find(`an OPTIONS over ${phone.transport} is answered with ${status}`)
     }
     // Its requests are then answered for it.
     this.links.control.close()
@@ -198,15 +200,16 @@ export class EngineTarget {
     this.peer.close()
   }
 
-  async #isServed(phone: Phone | undefined): Promise<boolean> {
-    if (!phone) return false
+  /** The status of the answer to an ordinary request; 0 if there is none. */
+  async #askOptions(phone: Phone | undefined): Promise<number> {
+    if (!phone) return 0
     const callId = newCallId()
     phone.send(phone.request({ method: 'OPTIONS', uri: 'sip:options@localhost', callId }))
     try {
       const answer = await phone.expect((message) => message.header('call-id') === callId, answerMs)
-      return answer.status === 200
+      return answer.status ?? 0
     } catch {
-      return false
+      return 0
     }
   }
 

@@ -4,6 +4,7 @@ import { splitList } from './comma-list.js'
 import { labelFor } from './header-names.js'
 import type { HeaderField } from './message.js'
 import { parseNameAddr } from './name-addr.js'
+import { sameName, type Param } from './params.js'
 import type { SipMessage, SipRequest, SipResponse } from './sip-message.js'
 import { parseUri, uriScheme } from './uri.js'
 import { ownVersion, parseVia } from './via.js'
@@ -98,7 +99,7 @@ export function findProblem(message: SipRequest | SipResponse): Problem | undefi
       case 'contact':
       case 'route':
         // Responses pass with whatever Contact they have: dropping one would only hide the fault from both ends.
-        if (message.kind === 'request') found = listProblem(name, value)
+        if (message.kind === 'request') found = listProblem(name, value, message.method)
         if (found !== undefined) return found
         continue
       case 'from':
@@ -140,8 +141,9 @@ function areVias(message: SipMessage, line: string, topmost: boolean): boolean {
   return splitList(line).every((value) => parseVia(value)?.version === ownVersion)
 }
 
-function listProblem(name: 'contact' | 'route', line: string): Problem | undefined {
-  if (name === 'contact' && line === '*') return undefined
+function listProblem(name: 'contact' | 'route', line: string, method: string): Problem | undefined {
+  // §20.10: all of the registrations; nothing that a dialog could be had with.
+  if (line === '*' && name === 'contact' && method === 'REGISTER') return undefined
   if (!line.includes(',')) return addressProblem(line, name)
   for (const value of splitList(line)) {
     const found = addressProblem(value, name)
@@ -156,7 +158,14 @@ function listProblem(name: 'contact' | 'route', line: string): Problem | undefin
  */
 function addressProblem(text: string, name: string): Problem | undefined {
   const address = parseNameAddr(text)
-  if (address === undefined) return malformed(name)
+  if (address === undefined || hasTwoTags(address.params)) return malformed(name)
   if (address.uri.includes('%00')) return escapedNul
   return parseUri(address.uri) === undefined ? malformed(name) : undefined
+}
+
+/** §7.3.1: no parameter twice. With two tags the application could find another dialog than we do. */
+function hasTwoTags(params: readonly Param[]): boolean {
+  let tags = 0
+  for (const { name } of params) if (sameName(name, 'tag')) tags++
+  return tags > 1
 }

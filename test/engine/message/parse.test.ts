@@ -163,6 +163,7 @@ t.test('what is wrong with a request decides its answer', async (t) => {
     ['400 Malformed From', { from: 'From: <sip:alice@example.org>;;tag=1' }],
     ['400 Malformed From', { from: 'From: <sip:alice@example.org>;tag=1 2' }],
     ['400 Malformed From', { from: 'From: <sip:alice@example.org>, <sip:bob@example.org>' }],
+    ['400 Malformed From', { from: 'From: <sip:alice@example.org>;tag=1;Tag=2' }],
     ['400 Malformed To', { to: 'To:' }],
     ['400 Malformed To', { to: 'To: <sip:bob@[2001:db8::g]>' }],
     ['400 Escaped NUL in URI', { to: 'To: <sip:null-%00-null@example.org>' }],
@@ -175,7 +176,15 @@ t.test('what is wrong with a request decides its answer', async (t) => {
     ['400 Malformed Contact', extra('Contact: <sip:joe@example.org>, nobody')],
     ['400 Malformed Contact', extra('Contact: sip:joe@example.org?Route=%3Csip:a.example%3E')],
     ['400 Malformed Contact', extra('Contact:')],
-    ['message', extra('Contact: *')],
+    ['400 Malformed Contact', extra('Contact: *')],
+    [
+      'message',
+      {
+        start: 'REGISTER sip:example.org SIP/2.0',
+        cseq: 'CSeq: 1 REGISTER',
+        '+': 'Contact: *',
+      },
+    ],
     [
       'message',
       extra('Contact: "A, B" <sip:joe@example.org;a=b,c>, tel:+1-201-555-0123, <mailto:joe@example.org>'),

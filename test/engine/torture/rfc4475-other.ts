@@ -345,9 +345,11 @@ c=IN IP4 192.0.2.5
 t=0 0
 m=audio 49217 RTP/AVP 0
 `),
-    expected: 'delivered',
+    expected: '400 Missing Contact',
     overTcp: '400 Missing Content-Length',
     closes: true,
-    why: 'No tag, no branch, no Max-Forwards, no Content-Length: all of it was allowed. On a stream its end cannot be known.',
+    why: 'No From tag, no branch, no Max-Forwards, no Content-Length: all of it was allowed, and is read. On a stream its end cannot be known.',
+    deviation:
+      'The RFC would have it accepted. But it has no Contact either, and no request of the callee could ever reach the caller (RFC 3261 §8.1.1.8); drachtio-server refuses it as well.',
   },
 ]

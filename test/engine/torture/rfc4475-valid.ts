@@ -250,9 +250,9 @@ a=rtpmap:31 LPC
 
 `),
     expected: 'delivered',
-    overTcp: ['delivered', 'delivered'],
+    overTcp: ['delivered', '400 Missing Contact'],
     closes: true,
-    why: 'RFC 3261 §18.3: what follows the body of a datagram is discarded; on a stream it is the next message, and what the Content-Length of that one leaves over is none.',
+    why: 'RFC 3261 §18.3: what follows the body of a datagram is discarded. On a stream it is the next message, an INVITE without Contact (§8.1.1.8), and what the Content-Length of that one leaves over is none.',
   },
   {
     name: 'semiuri',
