@@ -68,12 +68,24 @@ export function createMetrics({ sip, engine, bindings }: MetricSources): Registr
     if (live === undefined) gauge.remove()
     else gauge.set(live)
   })
+  add(
+    'privateline_sip_refused_total',
+    'Requests that the engine turned away with 503, by reason',
+    ['reason'],
+    async (gauge) => {
+      const stats = await engine()
+      gauge.reset()
+      for (const [reason, count] of Object.entries(stats?.overload.refused ?? {})) gauge.set({ reason }, count)
+    },
+  )
   add('privateline_engine', 'Counters and levels of the embedded SIP engine', ['name'], async (gauge) => {
     const stats = await engine()
     gauge.reset()
     if (!stats) return
     const { transport, overload, ...counts } = stats
-    for (const [name, value] of Object.entries({ ...counts, ...transport })) gauge.set({ name }, value)
+    const { refused: _, ...levels } = overload
+    for (const [name, value] of Object.entries({ ...counts, ...transport, ...levels }))
+      gauge.set({ name }, value)
   })
   return registry
 }

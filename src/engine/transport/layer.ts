@@ -71,7 +71,7 @@ class Layer implements OwnedTransportLayer {
   /** There while the layer runs. */
   private host: ConnectionHost | undefined
   private counters: Receiver['stats'] = { received: 0, sent: 0, rejected: 0, dropped: 0 }
-  private receivedBefore = 0
+  private cameBefore = 0
   listeners: readonly Listener[] = []
 
   constructor(private readonly options: TransportOptions) {
@@ -189,10 +189,11 @@ class Layer implements OwnedTransportLayer {
   }
 
   measureQueues(): number {
-    const { received } = this.counters
+    const { received, rejected, dropped } = this.counters
+    const came = received + rejected + dropped
     // Nothing came: nothing waits.
-    if (received === this.receivedBefore) return 0
-    this.receivedBefore = received
+    if (came === this.cameBefore) return 0
+    this.cameBefore = came
     const now = performance.now()
     return Math.max(0, ...this.udp.map((listener) => listener.measureQueue(now)))
   }

@@ -1,4 +1,5 @@
 /** The overload control against simulated servers: what it lets through, how long that waits, and who goes first. */
+import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import {
   Overload,
@@ -7,6 +8,8 @@ import {
   type OverloadLimits,
   type RefusalReason,
 } from '../../../src/engine/overload/overload.js'
+import { QueueGauge } from '../../../src/engine/transport/queue-gauge.js'
+import { options, startLayer } from '../transport/harness.js'
 
 /** The same chances in every run. */
 function chance(seed: number): () => number {
@@ -254,4 +257,38 @@ t.test('no more than a number wait for the applications, whatever they ask', asy
   places[0]!.leave(2)
   t.notOk(ask({ method: 'OPTIONS' }))
   t.equal(overload.stats.waiting, 99)
+})
+
+t.test(
+  'marks tell how long datagrams wait; one that is lost counts as the wait for a repetition',
+  async (t) => {
+    const gauge = new QueueGauge()
+    t.equal(gauge.delay(0), 0, 'nothing is known')
+    for (let now = 0; now < 1_000; now += 50) gauge.receive(gauge.mark(now), now + 30)
+    t.ok(gauge.delay(1_000) > 25 && gauge.delay(1_000) <= 30)
+    gauge.mark(1_000)
+    t.equal(gauge.delay(1_200), 200, 'one is under way for so long')
+    const next = gauge.mark(1_050)
+    t.equal(gauge.receive(next, 1_250), true)
+    t.ok(gauge.delay(1_250) > 150)
+    t.equal(gauge.delay(10_000), 0, 'silence means that marks do not get through')
+    t.equal(gauge.receive(Buffer.from('OPTIONS sip:a SIP/2.0'), 0), false)
+    t.equal(gauge.receive(Buffer.alloc(20, 0xff), 0), false, 'not ours')
+  },
+)
+
+t.test('datagrams that wait in the socket while the engine is busy are noticed', async (t) => {
+  const { layer, phone: newPhone } = await startLayer(t)
+  const phone = await newPhone('udp')
+  const round = async (busyMs: number): Promise<number> => {
+    phone.send(options(phone))
+    await phone.expect(200)
+    const delay = layer.measureQueues()
+    for (const end = performance.now() + busyMs; performance.now() < end;);
+    await pause(1)
+    return delay
+  }
+  for (let n = 0; n < 4; n++) await round(100)
+  t.ok((await round(0)) > 40)
+  t.equal(layer.measureQueues(), 0, 'nothing has come since')
 })
