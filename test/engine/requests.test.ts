@@ -473,6 +473,18 @@ t.test(
   },
 )
 
+t.test('a target that is the far end of a connection is that phone, whatever its Contact says', async (t) => {
+  const { app, phone } = await set(t, 'tcp')
+  const calling = app.createUAC(contactOf(phone), { localSdp: sdp })
+  const invite = await phone.expect('INVITE')
+  const contact = 'sip:bob@10.9.8.7:5060;transport=tcp'
+  answer(phone, invite, { contact })
+  t.equal((await phone.expect('ACK')).uri, contact)
+  const ended = (await calling).destroy()
+  phone.reply(await phone.expect('BYE'), 200)
+  await ended
+})
+
 t.test('a connection that breaks under a request is 410; a named flow that is gone is 430', async (t) => {
   const { app, phone, edge } = await set(t, 'tcp')
   app.register((req, res) => res.send(200, { headers: { Contact: `${req.get('contact')};expires=60` } }))

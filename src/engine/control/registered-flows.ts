@@ -124,6 +124,8 @@ function addressOf({ user, host }: SipUri): string {
 }
 
 function isMeant(wanted: SipUri, { uri, flow }: Registered): boolean {
+  // RFC 3261 §26.2.2.
+  if (wanted.scheme === 'sips' && flow.transport !== 'tls' && flow.transport !== 'wss') return false
   if (wanted.port === undefined && wanted.params.length === 0) return true
   if (wanted.port !== uri.port) return false
   const transport = uriParam(wanted, 'transport')?.toLowerCase()

@@ -174,7 +174,10 @@ export class Requests {
     named: boolean,
   ): void {
     const { owner, request, dialog, way } = options
-    if ((this.#counts.get(owner) ?? 0) >= this.limit) throw new Refused('too many outstanding requests')
+    // Who has too many calls must be able to end them.
+    if (request.method !== 'BYE' && (this.#counts.get(owner) ?? 0) >= this.limit) {
+      throw new Refused('too many outstanding requests')
+    }
     const id = this.env.unique()
     const isInvite = request.method === 'INVITE'
     const shownId = dialog || isInvite ? dialogId : undefined

@@ -208,6 +208,7 @@ t.test('registered connections', async (t) => {
     t.equal(port('sip:bob@10.0.0.2'), undefined)
     t.equal(port('sip:eve@x.invalid;transport=ws'), 3)
     t.equal(port('nonsense'), undefined)
+    t.equal(port('sips:bob@10.0.0.1'), undefined, 'not over a connection without TLS')
   })
 
   t.test('not what others registered, what is refused, or what came by UDP', async (t) => {
