@@ -75,7 +75,8 @@ export function createMetrics({ sip, engine, bindings }: MetricSources): Registr
     async (gauge) => {
       const stats = await engine()
       gauge.reset()
-      for (const [reason, count] of Object.entries(stats?.overload.refused ?? {})) gauge.set({ reason }, count)
+      for (const [reason, count] of Object.entries(stats?.overload.refused ?? {}))
+        gauge.set({ reason }, count)
     },
   )
   add('privateline_engine', 'Counters and levels of the embedded SIP engine', ['name'], async (gauge) => {

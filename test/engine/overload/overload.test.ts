@@ -278,8 +278,9 @@ t.test(
 )
 
 t.test('datagrams that wait in the socket while the engine is busy are noticed', async (t) => {
-  const { layer, phone: newPhone } = await startLayer(t)
-  const phone = await newPhone('udp')
+  const harness = await startLayer(t)
+  const { layer } = harness
+  const phone = await harness.phone('udp')
   const round = async (busyMs: number): Promise<number> => {
     phone.send(options(phone))
     await phone.expect(200)
