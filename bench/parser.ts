@@ -99,7 +99,7 @@ const rate = (work: () => unknown, seconds: number): number => {
 
 const median = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 
-export const run = (args: string[]): Promise<void> => {
+export const run = async (args: string[]): Promise<void> => {
   const { values } = parseArgs({ args, options: { rounds: { type: 'string', default: '5' } } })
   const rounds = number('rounds', values.rounds)
   const rows = works.map(([title, work]) => ({
@@ -132,5 +132,4 @@ export const run = (args: string[]): Promise<void> => {
       rows,
     ),
   )
-  return Promise.resolve()
 }

@@ -76,8 +76,8 @@ const faults = (failed: number, left: number, grown: Record<string, Growth>): st
   ...(failed === 0 ? [] : [`${failed} operations failed`]),
   ...(left === 0 ? [] : [`${left} transactions were left`]),
   ...Object.entries(grown)
-    .filter(([, { grows }]) => grows)
-    .map(([name, { slope }]) => `${name} grew by ${slope.toFixed(1)} bytes per request`),
+    .filter(([, { verdict }]) => verdict !== 'flat')
+    .map(([name, { slope, verdict }]) => `${name}: ${verdict}, ${slope.toFixed(1)} bytes per request`),
 ]
 
 export const run = async (args: string[]): Promise<void> => {
@@ -202,7 +202,7 @@ const report = (samples: readonly Sample[], results: readonly SippResult[], left
         ['', ([name]) => name],
         ['bytes per request', ([, { slope }]) => slope.toFixed(2)],
         ['noise (2 standard errors)', ([, { noise }]) => noise.toFixed(2)],
-        ['verdict', ([, { grows }]) => (grows ? 'GROWS' : 'flat')],
+        ['verdict', ([, { verdict }]) => verdict],
       ],
       Object.entries(grown),
     )}`,
