@@ -229,7 +229,7 @@ export class Applications implements CommandHandler {
    */
   #ownerOf(dialog: Dialog, method: string): DialogOwner | undefined {
     if (dialog.owner.authenticated) return dialog.owner
-    const made = dialog.usages.has('invite') ? 'invite' : 'subscribe'
+    const made = dialog.usages.has('invite') ? 'INVITE' : 'SUBSCRIBE'
     const heir = this.server.select(method) ?? this.server.select(made)
     if (heir) dialog.owner = heir
     return heir

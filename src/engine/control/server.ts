@@ -57,6 +57,8 @@ export class ControlServer {
   /** The next application, round robin, that takes this method (or `cdr:…` event) and keeps up; else undefined. */
   select(method: string): ControlSession | undefined {
     const verb = method.toLowerCase()
+    // RFC 3261 §7.1: methods are case-sensitive; applications ask for them in small letters.
+    if (method !== method.toUpperCase() && !verb.startsWith('cdr:')) return undefined
     const takers = [...this.#sessions].filter((session) => session.takes(verb))
     if (takers.length < 2) return takers[0]
     const turn = this.#turns.get(verb) ?? 0

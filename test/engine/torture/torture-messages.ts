@@ -1,4 +1,5 @@
-/** All torture messages, in the order of the RFCs. */
+/** All torture messages: those of the RFCs in their order, and our own. */
+import { ownMessages } from './own-messages.js'
 import { invalidMessages } from './rfc4475-invalid.js'
 import { otherMessages } from './rfc4475-other.js'
 import { validMessages } from './rfc4475-valid.js'
@@ -7,7 +8,7 @@ import type { TortureMessage, Verdict } from './torture-message.js'
 
 export const rfc4475 = [...validMessages, ...invalidMessages, ...otherMessages]
 export const rfc5118 = ipv6Messages
-export const tortureMessages: readonly TortureMessage[] = [...rfc4475, ...rfc5118]
+export const tortureMessages: readonly TortureMessage[] = [...rfc4475, ...rfc5118, ...ownMessages]
 
 /** What becomes of it on a stream. */
 export function verdictsOverTcp(message: TortureMessage): readonly Verdict[] {
