@@ -10,6 +10,7 @@ import type { ConnectionHost, ConnectOptions, Peer } from './connection.js'
 import type { AcceptedPlace } from './connections.js'
 import { clientOptions } from './tls-options.js'
 import type { Listener, TransportLimits } from './transport.js'
+import { UnfinishedFrames } from './unfinished-frames.js'
 
 const subprotocol = 'sip'
 /** Close codes of RFC 6455 §7.4.1. */
@@ -21,7 +22,7 @@ const pong = Buffer.from('\r\n')
 export class WebSocketConnection extends Connection {
   /** Text until the peer shows that it wants binary frames: browsers want text. */
   private binary = false
-  private unfinishedBytes = 0
+  private readonly frames = new UnfinishedFrames()
 
   private constructor(
     host: ConnectionHost,
@@ -30,12 +31,7 @@ export class WebSocketConnection extends Connection {
     private readonly ws: WebSocket,
   ) {
     super(host, listener, peer)
-    ws.on('message', (data, isBinary) => {
-      this.finished()
-      this.read(data, isBinary)
-    })
-    ws.on('ping', () => this.finished())
-    ws.on('pong', () => this.finished())
+    ws.on('message', (data, isBinary) => this.read(data, isBinary))
     // Where the peer has broken the protocol, ws tells it so in a close frame, which still has to go out.
     ws.on('error', (error) => this.end(error))
   }
@@ -91,22 +87,17 @@ export class WebSocketConnection extends Connection {
   protected override adopt(socket: net.Socket): void {
     super.adopt(socket)
     // Before ws sees the bytes and tells of what they complete.
-    socket.prependListener('data', (chunk: Buffer) => this.arrived(chunk.length))
+    socket.prependListener('data', (chunk: Buffer) => this.arrived(chunk))
   }
 
-  /** Bytes of a frame have come; most complete one at once. */
-  private arrived(bytes: number): void {
+  private arrived(chunk: Buffer): void {
     if (!this.open) return
-    this.unfinished((this.unfinishedBytes += bytes))
-    if (!this.hasDeadline) {
+    const completed = this.frames.push(chunk)
+    this.unfinished(this.frames.bytes)
+    if (this.frames.bytes === 0) this.stopDeadline()
+    else if (completed || !this.hasDeadline) {
       this.startDeadline(this.host.limits.partialMessageTimeoutMs, 'a message was not completed in time')
     }
-  }
-
-  private finished(): void {
-    if (!this.open) return
-    this.unfinished((this.unfinishedBytes = 0))
-    this.stopDeadline()
   }
 
   private read(data: RawData, isBinary: boolean): void {
@@ -129,7 +120,12 @@ export function createUpgrader(
   host: ConnectionHost,
   upgraded: (ws: WebSocket, socket: net.Socket) => void,
 ): http.Server {
-  const sockets = new WebSocketServer({ noServer: true, ...frameOptions(host.limits) })
+  const sockets = new WebSocketServer({
+    noServer: true,
+    // Whatever else is offered, and first (RFC 7118 §4.1).
+    handleProtocols: () => subprotocol,
+    ...frameOptions(host.limits),
+  })
   const server = http.createServer((_request, answer) => {
     answer.writeHead(426, { Upgrade: 'websocket', Connection: 'close', 'Content-Type': 'text/plain' })
     answer.end('This port speaks SIP over WebSocket (RFC 7118).\n')

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import t from 'tap'
+import { WebSocket } from 'ws'
 import { networkOf } from '../../../src/engine/transport/address.js'
 import { makeSelfSigned } from '../../../src/engine/transport/self-signed.js'
 import { on, options, startLayer, type Harness } from './harness.js'
@@ -88,6 +89,40 @@ t.test('unfinished messages share a budget: the longest unfinished is given up f
   await last.expect(200)
   alice.send(options(alice))
   await alice.expect(200)
+})
+
+t.test('a WebSocket message in pieces counts as unfinished, whatever comes between them', async (t) => {
+  const harness = await startLayer(t, {
+    specs: on('127.0.0.1', 'ws'),
+    limits: { maxUnfinishedBytes: 20_000, partialMessageTimeoutMs: 200 },
+  })
+  const { host, port } = harness.listener('ws')
+  const begin = async () => {
+    const ws = new WebSocket(`ws://${host}:${port}`, 'sip')
+    t.teardown(() => ws.terminate())
+    await once(ws, 'open')
+    return ws
+  }
+  const phone = await harness.phone('ws')
+  const message = options(phone)
+  const patient = await begin()
+  patient.send(message.slice(0, 100), { fin: false })
+  patient.ping('between')
+  await once(patient, 'pong')
+  patient.send(message.slice(100))
+  await once(patient, 'message')
+  const large = await begin()
+  for (let piece = 0; piece < 3; piece++) {
+    large.send('O'.repeat(10_000), { fin: false })
+    large.ping('x'.repeat(125))
+  }
+  const slow = await begin()
+  slow.send('O', { fin: false })
+  const pings = setInterval(() => slow.ping(), 10)
+  t.teardown(() => clearInterval(pings))
+  await Promise.all([large, slow].map(async (ws) => ws.readyState === ws.CLOSED || once(ws, 'close')))
+  phone.send(options(phone))
+  await phone.expect(200)
 })
 
 t.test(

@@ -38,9 +38,11 @@ t.test('only the subprotocol sip is served', async (t) => {
   const harness = await startLayer(t, { specs: on('127.0.0.1', 'ws') })
   await t.rejects(harness.phone('ws', { protocols: ['xmpp'] }), { message: /400/ })
   await t.rejects(harness.phone('ws', { protocols: [] }), { message: /400/ })
-  const phone = await harness.phone('ws', { protocols: ['xmpp', 'sip'] })
-  phone.send(options(phone))
-  await phone.expect(200)
+  const { host, port } = harness.listener('ws')
+  const ws = new WebSocket(`ws://${host}:${port}`, ['xmpp', 'sip'])
+  t.teardown(() => ws.terminate())
+  await once(ws, 'open')
+  t.equal(ws.protocol, 'sip')
 })
 
 t.test('text is answered with text, binary with binary, and what is no UTF-8 with binary too', async (t) => {
