@@ -81,9 +81,12 @@ async function fateOf(
     ...Array<Verdict>(reached).fill('delivered'),
     ...own.map(({ status, reason }): Verdict => `${status ?? 0} ${reason ?? ''}`),
   ]
-  if (verdicts.length > 0) return verdicts
-  if (after.strayResponses > before.strayResponses) return ['stray']
-  return after.transport.dropped > before.transport.dropped ? ['dropped'] : ['waits']
+  if (verdicts.length === 0) {
+    if (after.strayResponses > before.strayResponses) verdicts.push('stray')
+    else if (after.transport.dropped > before.transport.dropped) verdicts.push('dropped')
+  }
+  if (framing === 'waits') verdicts.push('waits')
+  return verdicts
 }
 
 function checkSeen(t: Test, request: AppRequest | undefined, sees: Readonly<Record<string, string>>): void {
