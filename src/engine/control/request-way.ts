@@ -6,7 +6,7 @@ import { parseUri, uriParam, type SipUri } from '../message/uri.js'
 import { parseTarget, type Target } from '../proxy/target.js'
 import type { Way } from '../dialog/uac-send.js'
 import type { Peer } from '../transport/peer.js'
-import type { Listener, TransportLayer, TransportName } from '../transport/transport.js'
+import type { Flow, Listener, TransportLayer, TransportName } from '../transport/transport.js'
 import { Refused } from './app-request.js'
 
 export interface FoundWay {
@@ -61,6 +61,18 @@ function challengerAt(request: SipRequest, uri: SipUri, transport: TransportLaye
     return undefined
   const name = (['tcp', 'tls', 'ws', 'wss'] as const).find((one) => transport.findFlow(one, host, port))
   return name && { transport: name, address: host, port }
+}
+
+/** A stand-in for the flow that a URI leads to: its listener tells which address of ours the peer will see. */
+export function likelyFlow(transport: TransportLayer, uri: string): Flow | undefined {
+  const parsed = parseUri(uri)
+  const wanted = (parsed && transportOf(parsed)) ?? 'udp'
+  const { listeners } = transport
+  const listener = listeners.find((one) => one.transport === wanted) ?? listeners[0]
+  if (!listener) return undefined
+  // RFC 5737: any address out there.
+  const remoteAddress = listener.family === 4 ? '192.0.2.1' : '2001:db8::1'
+  return { transport: listener.transport, listener, remoteAddress, remotePort: 5060, open: true }
 }
 
 function transportOf(uri: SipUri): TransportName | undefined {

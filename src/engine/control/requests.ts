@@ -12,13 +12,12 @@ import { wayWithin, type UacEnvironment, type Way } from '../dialog/uac-send.js'
 import { headerParam } from '../message/name-addr.js'
 import { responseTo } from '../message/response.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
-import { parseUri, uriParam } from '../message/uri.js'
-import type { Flow, TransportLayer } from '../transport/transport.js'
+import type { Flow } from '../transport/transport.js'
 import { parseAppMessage, type AppMessage } from './app-message.js'
 import { Refused, requestInside, requestOutside, startLineOf } from './app-request.js'
 import type { CallRecords } from './call-records.js'
 import { RequestReport, sentAnswer, type Told } from './request-report.js'
-import { wayOutside } from './request-way.js'
+import { likelyFlow, wayOutside } from './request-way.js'
 
 /** The connection of an application. */
 export type Application = DialogOwner & Told
@@ -313,17 +312,4 @@ function rseqIn(message: AppMessage): number | undefined {
   const rack = message.headers.find(({ name }) => name === 'rack')?.value ?? ''
   const [, rseq] = /^(\d{1,10})\s/.exec(rack) ?? []
   return rseq === undefined ? undefined : Number(rseq)
-}
-
-/** A stand-in for the flow that a URI leads to: its listener tells which address of ours the peer will see. */
-function likelyFlow(transport: TransportLayer, uri: string): Flow | undefined {
-  const parsed = parseUri(uri)
-  const wanted =
-    (parsed && uriParam(parsed, 'transport')?.toLowerCase()) ?? (parsed?.scheme === 'sips' ? 'tls' : 'udp')
-  const { listeners } = transport
-  const listener = listeners.find((one) => one.transport === wanted) ?? listeners[0]
-  if (!listener) return undefined
-  // RFC 5737: any address out there.
-  const remoteAddress = listener.family === 4 ? '192.0.2.1' : '2001:db8::1'
-  return { transport: listener.transport, listener, remoteAddress, remotePort: 5060, open: true }
 }
