@@ -150,6 +150,24 @@ t.test('a flood of REGISTERs from one phone is bounded in state, and others are 
   await alice.expect(481)
 })
 
+t.test('requests that wait long for their answer do not keep the table from forgetting others', async (t) => {
+  const edge = await startEdge(t, { limits: { maxTransactions: 100 } })
+  const srf = await edge.application()
+  onRequest(srf, 'message', () => {})
+  onRequest(srf, 'options', (_, res) => res.send(200))
+  const alice = await edge.phone('udp')
+  for (let n = 0; n < 70; n++) alice.send(alice.request({ method: 'MESSAGE', uri: 'sip:localhost' }))
+  await until(() => edge.engine.stats().unanswered === 70)
+  const answered = async () => {
+    alice.send(options(alice))
+    return (await alice.expect(() => true)).status
+  }
+  for (let n = 0; n < 30; n++) t.equal(await answered(), 200)
+  t.equal(edge.engine.stats().transactions, 100)
+  t.equal(await answered(), 503)
+  t.equal(await answered(), 200)
+})
+
 t.test('noise by the thousand is dropped, and costs others nothing', async (t) => {
   const edge = await startEdge(t)
   const srf = await edge.application()

@@ -44,13 +44,18 @@ export class TransactionTable {
 
   /**
    * Forgets the oldest finished server transactions, which only wait for repetitions, in favour of new ones. False if
-   * there were none among the oldest.
+   * there were none among those looked at; the next call looks at others.
    */
   makeRoom(): boolean {
     const before = this.#servers.size
     let looked = 0
-    for (const entry of this.#servers.values()) {
+    for (const [key, entry] of this.#servers) {
       if (!entry.incoming) entry.machine.terminate()
+      else {
+        // To the end: calls that ring for minutes may not hide what is finished behind them.
+        this.#servers.delete(key)
+        this.#servers.set(key, entry)
+      }
       if (++looked === makeRoomStep) break
     }
     return this.#servers.size < before
