@@ -165,6 +165,7 @@ function addressProblem(text: string, name: string): Problem | undefined {
 
 /** §7.3.1: no parameter twice. With two tags the application could find another dialog than we do. */
 function hasTwoTags(params: readonly Param[]): boolean {
+  if (params.length < 2) return false
   let tags = 0
   for (const { name } of params) if (sameName(name, 'tag')) tags++
   return tags > 1

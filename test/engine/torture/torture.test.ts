@@ -11,7 +11,7 @@ import { FakeClock } from '../../support/fake-clock.js'
 import { createPhone, type Phone } from '../../support/phone.js'
 import { newCallId } from '../../support/sip-text.js'
 import type { TortureMessage, Verdict } from './torture-message.js'
-import { tableRow, tortureMessages, verdictsOverTcp } from './torture-messages.js'
+import { rfc5118, tableRow, tortureMessages, verdictsOverTcp } from './torture-messages.js'
 
 const methods = ['invite', 'options', 'register', 'message', 'bye']
 /** What the application answers to everything: no answer of the edge's own. */
@@ -26,11 +26,12 @@ interface Bench {
   delivered: AppRequest[]
 }
 
-async function startBench(t: Test): Promise<Bench> {
+async function startBench(t: Test, host = '127.0.0.1'): Promise<Bench> {
   const clock = new FakeClock()
   // Its leaps are no sign of overload.
   const limits = { overload: { delayMs: Infinity } }
-  const edge = await startEdge(t, { scheduler: clock, limits })
+  const listeners = (['udp', 'tcp'] as const).map((transport) => ({ transport, host, port: 0 }))
+  const edge = await startEdge(t, { scheduler: clock, limits, listeners })
   const delivered: AppRequest[] = []
   const srf = await edge.application()
   for (const method of methods) {
@@ -40,7 +41,7 @@ async function startBench(t: Test): Promise<Bench> {
     })
   }
   // The application asks for one method after the other.
-  const phone = await edge.phone('tcp')
+  const phone = await edge.phone('tcp', { localHost: host })
   while (!(await isServed(phone, 'BYE')));
   clock.advance(allTimers)
   return { edge, clock, delivered }
@@ -153,6 +154,19 @@ t.test('over TCP', async (t) => {
       if (expected.includes('delivered')) checkSeen(t, bench.delivered.at(-1), message.sees ?? {})
       checkNothingLeft(t, bench)
       await phone.close()
+    })
+  }
+})
+
+t.test('RFC 5118 over IPv6', async (t) => {
+  const bench = await startBench(t, '::1')
+  const phone = await bench.edge.phone('udp', { localHost: '::1' })
+  for (const message of rfc5118) {
+    await t.test(`${message.section} ${message.name}: ${message.expected}`, async (t) => {
+      // There is but one loopback address, whose port 5060 may be somebody else's.
+      t.strictSame(await fateOf(t, bench, phone, askingForRport(message), 'kept'), [message.expected])
+      checkSeen(t, bench.delivered.at(-1), message.sees ?? {})
+      checkNothingLeft(t, bench)
     })
   }
 })
