@@ -111,6 +111,36 @@ export const differences = {
     drachtioServer: 'call-rejected for the leg of the caller',
     why: 'it was cancelled',
   },
+  'commands before authentication': {
+    embedded: 'are refused, and the connection is closed',
+    drachtioServer: 'are served',
+    why: 'a secret that nobody checks is none',
+  },
+  'commands of more than some 12 kB': {
+    embedded: 'are taken up to 1 MB',
+    drachtioServer: 'are lost, with all that follow on that connection',
+    why: 'a fault of drachtio-server',
+  },
+  'a challenge while another target rings': {
+    embedded: 'is kept until all targets have answered, and merged with other challenges',
+    drachtioServer: 'goes to the caller at once, and a 200 may follow it',
+    why: 'RFC 3261 §16.7 steps 5 to 7',
+  },
+  'Record-Route across transports': {
+    embedded: 'two entries, one for each side',
+    drachtioServer: 'one, with the transport of the callee',
+    why: 'RFC 5658',
+  },
+  'a header of a proxied request with an empty value': {
+    embedded: 'is removed',
+    drachtioServer: 'stays as the caller wrote it',
+    why: 'credentials and claimed identities must not reach the callee (control-extensions.md)',
+  },
+  'a second device that answers': {
+    embedded: 'gets ACK and BYE from the engine',
+    drachtioServer: 'is left without',
+    why: 'RFC 3261 §13.2.2.4',
+  },
 } as const satisfies Record<string, Difference>
 
 export type DifferenceName = keyof typeof differences

@@ -46,6 +46,10 @@ interface Server {
 
 const transports = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const
 
+/** On a running drachtio-server files wait for each other, and tests for its hard-wired timers. */
+const patienceMs = 600_000
+if (process.env['TEST_DRACHTIO_URL']) tap.setTimeout(patienceMs)
+
 /**
  * Declares a test once for each edge that there is. One that `waits` for a timer that drachtio-server has hard-wired
  * takes half a minute there, and is left to TEST_DRACHTIO_URL.
@@ -165,7 +169,7 @@ async function own(controlPort: number): Promise<void> {
         lock.once('error', () => resolve(false))
         lock.listen({ host: '127.0.0.1', port: lockPort(controlPort), exclusive: true }, () => resolve(true))
       }),
-    140_000,
+    patienceMs,
   )
   tap.teardown(() => void lock.close())
 }

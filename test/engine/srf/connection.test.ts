@@ -43,6 +43,34 @@ onEveryEdge('a wrong secret is told to the application', async (t, edge) => {
   app.disconnect()
 })
 
+onEveryEdge('nobody is served before authentication', async (t, edge) => {
+  const socket = connectSocket(edge.control.port, edge.control.host)
+  t.teardown(() => void socket.destroy())
+  socket.on('error', () => {})
+  socket.write('17#first|route|invite')
+  const [bytes] = (await once(socket, 'data')) as [Buffer]
+  t.match(
+    bytes.toString(),
+    edge.differs('commands before authentication', { embedded: /\|NO\|/, drachtioServer: /\|OK/ }),
+  )
+})
+
+onEveryEdge('a large command, such as a message of 20 kB', async (t, edge) => {
+  const app = await edge.application()
+  const phone = await edge.phone('tcp', { listen: true, connect: false })
+  const body = 'ö'.repeat(10_000)
+  const uri = `sip:bob@127.0.0.1:${phone.localPort};transport=tcp`
+  app.request(uri, { method: 'MESSAGE', headers: { 'Content-Type': 'text/plain' }, body }, () => {})
+  if (edge.differs('commands of more than some 12 kB', { embedded: true, drachtioServer: false })) {
+    const received = await phone.expect('MESSAGE')
+    t.equal(received.body, body)
+    phone.reply(received, 200)
+  } else {
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    t.strictSame(phone.received, [])
+  }
+})
+
 onEveryEdge('tags are taken; settings and locals of the application stay its own', async (t, edge) => {
   const app = await edge.application(undefined, ['blue', 'node-1'])
   app.set('colour', 'blue')

@@ -198,6 +198,55 @@ onEveryEdge('a 6xx of one while another rings (RFC 3261 §16.7 step 5)', async (
   }
 })
 
+onEveryEdge('a challenge of one target while another rings (RFC 3261 §16.7 step 6)', async (t, edge) => {
+  const [alice, bob, carol] = [await edge.phone('udp'), await edge.phone('udp'), await edge.phone('udp')]
+  await proxyTo(edge, [contactOf(bob), contactOf(carol)], { forking: 'simultaneous' })
+  const text = call(edge, alice)
+  const [atBob, atCarol] = await Promise.all([bob.expect('INVITE'), carol.expect('INVITE')])
+  bob.reply(atBob, 180)
+  await alice.expect(180)
+  carol.reply(atCarol, 401, { headers: { 'WWW-Authenticate': 'Digest realm="r", nonce="n"' } })
+  await carol.expect('ACK')
+  if (edge.differs('a challenge while another target rings', { embedded: false, drachtioServer: true }))
+    alice.send(ackForFailure(text, await alice.expect(401)))
+  answer(bob, atBob)
+  await alice.expect(200)
+  t.equal(
+    alice.received.some(({ status }) => status === 401),
+    edge.name === 'drachtio-server',
+  )
+})
+
+onEveryEdge(
+  'a proxied call from UDP to TCP: each side is told an address that it can reach',
+  async (t, edge) => {
+    const [alice, bob] = [await edge.phone('udp'), await edge.phone('tcp')]
+    await proxyTo(edge, contactOf(bob), { recordRoute: true })
+    call(edge, alice)
+    answer(bob, await bob.expect('INVITE'))
+    const answered = await alice.expect(200)
+    const routes = answered.all('record-route').flatMap((line) => line.split(/,\s*/))
+    t.equal(routes.length, edge.differs('Record-Route across transports', { embedded: 2, drachtioServer: 1 }))
+    t.ok(routes.some((route) => /transport=tcp/.test(route)))
+  },
+)
+
+onEveryEdge('a header with an empty value', async (t, edge) => {
+  const [alice, bob] = [await edge.phone('udp'), await edge.phone('udp')]
+  await proxyTo(edge, contactOf(bob), { headers: { 'X-Private': '' } })
+  call(edge, alice, { headers: { 'X-Private': 'secret' } })
+  const received = await bob.expect('INVITE')
+  t.strictSame(
+    received.all('x-private').includes('secret'),
+    edge.differs('a header of a proxied request with an empty value', {
+      embedded: false,
+      drachtioServer: true,
+    }),
+  )
+  answer(bob, received)
+  await alice.expect(200)
+})
+
 onEveryEdge('a redirection is followed, or passed back', async (t, edge) => {
   for (const followRedirects of [true, false]) {
     const [alice, bob, carol] = [await edge.phone('udp'), await edge.phone('udp'), await edge.phone('udp')]

@@ -5,6 +5,7 @@ import { calleeSide, inDialog, sdp } from '../../support/call.js'
 import { accept, answer, branchOf, contactOf, takeCall } from '../../support/callee.js'
 import { deferred } from '../../support/deferred.js'
 import { onEveryEdge } from '../../support/edges.js'
+import type { ReceivedMessage } from '../../support/phone.js'
 import { freePort, until } from '../../support/tools.js'
 import { param, uriOf } from '../../support/sip-text.js'
 import { isSipError, type AppRequest, type AppResponse, type SipError } from '../../support/srf.js'
@@ -374,6 +375,29 @@ onEveryEdge('a 200 that is repeated gets its ACK again (RFC 3261 §13.2.2.4)', a
   const again = await phone.expect('ACK')
   t.equal(again.header('cseq'), ack.header('cseq'))
   await Promise.all([accept(phone, 'BYE'), dialog.destroy()])
+})
+
+onEveryEdge('a second device that answers the same call (RFC 3261 §13.2.2.4)', async (t, edge) => {
+  const app = await edge.application()
+  const phone = await edge.phone('udp')
+  const calling = app.createUAC(contactOf(phone), { localSdp: offer })
+  const invite = await phone.expect('INVITE')
+  answer(phone, invite, { toTag: 'first' })
+  await phone.expect('ACK')
+  const dialog = await calling
+  answer(phone, invite, { toTag: 'second' })
+  const ofSecond = (method: string) => (got: ReceivedMessage) =>
+    got.method === method && param(got.header('to'), 'tag') === 'second'
+  if (edge.differs('a second device that answers', { embedded: true, drachtioServer: false })) {
+    await phone.expect(ofSecond('ACK'))
+    phone.reply(await phone.expect(ofSecond('BYE')), 200)
+  } else {
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    t.notOk(phone.received.some(ofSecond('BYE')))
+  }
+  t.equal(dialog.sip.remoteTag, 'first')
+  const [bye] = await Promise.all([accept(phone, 'BYE'), dialog.destroy()])
+  t.equal(param(bye.header('to'), 'tag'), 'first')
 })
 
 onEveryEdge('a reliable provisional response gets its PRACK (RFC 3262)', async (t, edge) => {
