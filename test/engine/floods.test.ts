@@ -168,6 +168,37 @@ t.test('requests that wait long for their answer do not keep the table from forg
   t.equal(await answered(), 200)
 })
 
+t.test('strangers from everywhere keep no place that a phone needs, whatever they ask', async (t) => {
+  const edge = await startEdge(t, { limits: { maxConnections: 5 } })
+  const srf = await edge.application()
+  onRequest(srf, 'options', (_, res) => res.send(200))
+  onRequest(srf, 'register', (req, res) => res.send(req.get('Authorization') ? 200 : 401))
+  const register = async (phone: Phone) => {
+    const headers = { Authorization: 'Digest' }
+    phone.send(phone.request({ method: 'REGISTER', uri: 'sip:localhost' }))
+    await phone.expect(401)
+    phone.send(phone.request({ method: 'REGISTER', uri: 'sip:localhost', headers }))
+    await phone.expect(200)
+  }
+  const alice = await edge.phone('tcp')
+  await register(alice)
+  const strangers: Phone[] = []
+  for (let n = 0; n < 10; n++) {
+    const stranger = await edge.phone('tcp', { localHost: `127.0.1.${n + 1}` })
+    stranger.send(n % 2 ? options(stranger) : stranger.request({ method: 'REGISTER', uri: 'sip:localhost' }))
+    await stranger.expect(({ status }) => status !== undefined)
+    strangers.push(stranger)
+  }
+  await strangers[0]!.untilClosed()
+  const bob = await edge.phone('tcp', { localHost: '127.0.0.2' })
+  await register(bob)
+  for (const phone of [alice, bob]) {
+    phone.send(options(phone))
+    await phone.expect(200)
+  }
+  t.equal(edge.engine.stats().transport.connections, 5)
+})
+
 t.test('noise by the thousand is dropped, and costs others nothing', async (t) => {
   const edge = await startEdge(t)
   const srf = await edge.application()

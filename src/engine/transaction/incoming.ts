@@ -12,6 +12,9 @@ import type { TransactionEnvironment } from './transaction.js'
 /** §17.2.1 allows 200 ms; the clock is coarse. */
 const tryingDelayMs = 150
 
+/** Who gets a 2xx to these is nobody in particular: anybody may ask, and CANCEL is not the application's to accept. */
+const vouchesForNobody = new Set(['OPTIONS', 'CANCEL'])
+
 export class Incoming {
   readonly request: SipRequest
   readonly flow: Flow
@@ -42,7 +45,7 @@ export class Incoming {
   constructor(
     private readonly env: TransactionEnvironment,
     table: TransactionTable,
-    transport: TransportLayer,
+    private readonly transport: TransportLayer,
     request: SipRequest,
     flow: Flow,
     id: string,
@@ -102,6 +105,7 @@ export class Incoming {
     if (taken && status >= 200 && this.finalStatus === 0) {
       this.finalStatus = status
       this.#entry.incoming = undefined
+      if (status < 300 && !vouchesForNobody.has(this.request.method)) this.transport.vouch(this.flow)
       this.onAnswered?.(response)
     }
     return taken ? data : undefined

@@ -219,6 +219,11 @@ export abstract class Connection implements SendingFlow {
     this.place?.proven()
   }
 
+  /** As TransportLayer.vouch. */
+  vouched(): void {
+    this.place?.vouched()
+  }
+
   /** So many bytes of an unfinished message are kept. */
   protected unfinished(bytes: number): void {
     this.host.table.unfinished.note(this, bytes)

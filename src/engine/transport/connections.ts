@@ -16,6 +16,8 @@ const maxUnfinishedBytes = 64 * 1024 * 1024
 export interface AcceptedPlace {
   /** It has brought a valid message. */
   proven(): void
+  /** The application has accepted something that came over it. */
+  vouched(): void
   /** It is closed; to be called once. */
   release(): void
 }
@@ -28,6 +30,8 @@ export class ConnectionTable {
   private readonly waiting: (() => void)[] = []
   /** Accepted connections without a valid message so far, the oldest first, and how to close each. */
   private readonly unproven = new Map<object, () => void>()
+  /** The same of those that speak SIP, but have brought nothing that the application has accepted. */
+  private readonly strangers = new Map<object, () => void>()
   readonly unfinished: Unfinished
 
   constructor(private readonly limits: TransportLimits) {
@@ -60,8 +64,8 @@ export class ConnectionTable {
   }
 
   /**
-   * Takes a place for an accepted connection; undefined if there is none left for it. Until it is `proven` it may be
-   * closed in favour of another one.
+   * Takes a place for an accepted connection; undefined if there is none left for it. Until it is `vouched` for, it may
+   * be closed in favour of another one.
    */
   accept(source: string, close: () => void): AcceptedPlace | undefined {
     const network = networkOf(source)
@@ -72,10 +76,14 @@ export class ConnectionTable {
     const place = {
       proven: () => {
         proven = true
+        if (this.unproven.delete(place)) this.strangers.set(place, close)
+      },
+      vouched: () => {
         this.unproven.delete(place)
+        this.strangers.delete(place)
       },
       release: () => {
-        this.unproven.delete(place)
+        place.vouched()
         this.release()
         const longer = proven ? 0 : (this.limits.fruitlessMs ?? fruitlessMs)
         if (longer === 0) this.forget(network)
@@ -86,12 +94,17 @@ export class ConnectionTable {
     return place
   }
 
-  /** A flood of connections that say nothing must not keep out those who do: the longest silent one has to go. */
+  /**
+   * A flood of connections must not keep out those who are known here: the longest silent one has to go, or the oldest
+   * of those that anybody could have who knows how to write a SIP message.
+   */
   private makeRoom(): boolean {
-    for (const [place, close] of this.unproven) {
-      this.unproven.delete(place)
-      close()
-      return true
+    for (const among of [this.unproven, this.strangers]) {
+      for (const [place, close] of among) {
+        among.delete(place)
+        close()
+        return true
+      }
     }
     return false
   }

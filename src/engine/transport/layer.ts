@@ -188,6 +188,10 @@ class Layer implements OwnedTransportLayer {
     return flow instanceof UdpFlow ? flow.probe() : undefined
   }
 
+  vouch(flow: Flow): void {
+    if (flow instanceof Connection) flow.vouched()
+  }
+
   measureQueues(): number {
     const { received, rejected, dropped } = this.counters
     const came = received + rejected + dropped

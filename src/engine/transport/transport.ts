@@ -87,7 +87,7 @@ export interface TransportLimits {
   maxMessageBytes: number
   /** Most header lines in one message; above: 400. */
   maxHeaders: number
-  /** Most stream connections, over all listeners; further ones are closed at once. */
+  /** Most stream connections, over all listeners; further ones take the place of a stranger, see `vouch`, or are closed. */
   maxConnections: number
   /** Most stream connections from one source address. */
   maxConnectionsPerSource: number
@@ -183,6 +183,11 @@ export interface TransportLayer {
    * nothing is known it is asked, and a later call may tell. Undefined for streams, which report failures themselves.
    */
   probe(flow: Flow): Error | undefined
+  /**
+   * The application has accepted something that came over this flow. Accepted stream connections of which that is not
+   * known are closed in favour of others when `maxConnections` is reached.
+   */
+  vouch(flow: Flow): void
   /** True if host:port (host a literal address or `localhost`) is one of our listeners, bound or advertised. */
   isLocal(host: string, port: number | undefined, transport?: TransportName): boolean
   readonly stats: TransportStats

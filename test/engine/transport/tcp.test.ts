@@ -130,6 +130,7 @@ t.test(
     for (const localHost of localHosts) phones.push(await harness.phone('tcp', { localHost }))
     for (const phone of phones) phone.send(options(phone))
     for (const phone of phones) await phone.expect(200)
+    for (const { flow } of harness.messages) harness.layer.vouch(flow)
 
     for (const localHost of ['127.0.0.1', '127.0.0.3']) {
       const refused = await harness.phone('tcp', { localHost })
