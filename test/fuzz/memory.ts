@@ -1,7 +1,7 @@
 /** Whether memory grows: samples after a collection of garbage, first half against second half. */
 
-/** More growth than this between the halves is a leak, bytes. */
-const mostGrowth = 20 * 1024 * 1024
+/** More growth than this between the halves is a leak, bytes; what the system has given is not soon given back. */
+const most = { heap: 20 * 2 ** 20, rss: 100 * 2 ** 20 }
 /** Fewer samples than this tell nothing. */
 const fewest = 40
 
@@ -25,7 +25,7 @@ export class Memory {
 
   get leaks(): boolean {
     const { growth } = this
-    return growth !== undefined && growth.heap > mostGrowth
+    return growth !== undefined && (growth.heap > most.heap || growth.rss > most.rss)
   }
 }
 
