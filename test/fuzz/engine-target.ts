@@ -178,14 +178,15 @@ export class EngineTarget {
     }
     // Its requests are then answered for it.
     this.links.control.close()
-    this.peer.hangUp()
-    await this.application.hangUp()
     const deadline = Date.now() + quietMs
     for (;;) {
+      // Again and again: what was sent last may still be on its way.
+      this.peer.hangUp()
+      await this.application.hangUp()
+      await new Promise((resolve) => setTimeout(resolve, 20))
       const { transactions, unanswered, dialogs } = this.engine.stats()
       if (transactions === 0 && unanswered === 0 && dialogs === 0) break
       if (Date.now() > deadline) throw new Find(`left: ${transactions} transactions, ${dialogs} dialogs`)
-      await new Promise((resolve) => setTimeout(resolve, 20))
     }
     const [failure] = this.failures
     if (failure !== undefined) throw new Find(failure)
