@@ -8,6 +8,7 @@ import { connect, hangUp, inDialog, invite, onRequest, proxyTo, type AppRequest 
 import { fastTiming, startEdge, targetOf } from '../support/edge.js'
 import type { Phone, PhoneTransport } from '../support/phone.js'
 import { param, uriOf } from '../support/sip-text.js'
+import { until } from '../support/tools.js'
 
 const tls = await makeSelfSigned(['localhost', '127.0.0.1', '::1'])
 const all: TransportName[] = ['udp', 'tcp', 'tls', 'ws', 'wss']
@@ -222,4 +223,20 @@ t.test('the application is told which certificate a client has shown', async (t)
   }
   const shown = /^sha256=([0-9A-F]{2}:){31}[0-9A-F]{2};subject=CN%3Dphone%2012$/
   t.match(tokens, [shown, undefined, undefined, shown, undefined, undefined])
+})
+
+t.test('a caller whose connection is lost while it rings gets the answer where its Via says', async (t) => {
+  const edge = await startEdge(t, { limits: { halfClosedTimeoutMs: 20 } })
+  const srf = await edge.application()
+  const bob = await edge.phone('udp')
+  proxyTo(srf, () => [targetOf(bob, 'bob')])
+  const [lost, server] = [await edge.phone('tcp'), await edge.phone('tcp', { listen: true, connect: false })]
+  lost.send(invite(lost, { port: server.localPort }))
+  const ringing = await bob.expect('INVITE')
+  bob.reply(ringing, 180)
+  await lost.expect(180)
+  await lost.close()
+  await until('the connection is gone', () => edge.engine.stats().transport.connections === 0)
+  bob.reply(ringing, 200)
+  await server.expect(200)
 })

@@ -101,7 +101,10 @@ export class Incoming {
     }
     this.#trying?.cancel()
     const data = response.serialize()
-    const taken = this.#entry.machine.respond(status, data, this.proven)
+    const { machine } = this.#entry
+    // A connection may be lost while a phone rings. For the unknown none is opened: they could ask for thousands.
+    if (this.proven) machine.flow = replyFlow(this.request, machine.flow, this.transport)
+    const taken = machine.respond(status, data, this.proven)
     if (taken && status >= 200 && this.finalStatus === 0) {
       this.finalStatus = status
       this.#entry.incoming = undefined

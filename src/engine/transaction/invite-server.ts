@@ -15,8 +15,8 @@ export class InviteServerTransaction {
 
   constructor(
     private readonly env: TransactionEnvironment,
-    /** Where responses go (§18.2.2). */
-    private readonly flow: Flow,
+    /** Where responses go (§18.2.2); another one of the same transport when that is gone. */
+    public flow: Flow,
     private readonly user: ServerTransactionUser,
   ) {}
 

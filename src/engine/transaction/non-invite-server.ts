@@ -12,7 +12,8 @@ export class NonInviteServerTransaction {
 
   constructor(
     private readonly env: TransactionEnvironment,
-    private readonly flow: Flow,
+    /** Where responses go (§18.2.2); another one of the same transport when that is gone. */
+    public flow: Flow,
     private readonly user: ServerTransactionUser,
   ) {}
 

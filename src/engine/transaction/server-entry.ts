@@ -15,8 +15,7 @@ export class ServerEntry implements ServerTransactionUser {
   constructor(
     env: TransactionEnvironment,
     incoming: Incoming,
-    /** Where its responses go (§18.2.2). */
-    private readonly back: Flow,
+    back: Flow,
     private readonly key: string,
     private readonly table: { removeServer(key: string): void },
     private readonly report: (flow: Flow, error: Error) => void,
@@ -29,7 +28,7 @@ export class ServerEntry implements ServerTransactionUser {
   }
 
   onFailure(error: Error): void {
-    this.report(this.back, error)
+    this.report(this.machine.flow, error)
     this.incoming?.onCallerLost?.()
   }
 
