@@ -1,16 +1,17 @@
 /**
  * One suite, two edges: each test runs on the embedded engine, and on a drachtio-server where there is one.
  * TEST_DRACHTIO_URL=drachtio://:secret@host:port names a running one, which is this suite's alone meanwhile;
- * DRACHTIO_SERVER=<binary> lets the suite start one with short timers.
+ * DRACHTIO_SERVER=<binary> lets the suite start one.
  */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import tap from 'tap'
 import type { Test } from 'tap'
+import { defaultTiming } from '../../src/engine/transaction/timers.js'
 import { makeSelfSigned } from '../../src/engine/transport/self-signed.js'
 import { askHostports, startDrachtioServer } from './drachtio-server.js'
 import type { DifferenceName, EdgeName } from './edge-differences.js'
-import { fastTiming, secret, startEdge } from './edge.js'
+import { secret, startEdge } from './edge.js'
 import { createPhone, type Phone, type PhoneTransport } from './phone.js'
 import { newApplication, settled, type App } from './srf.js'
 import { until } from './tools.js'
@@ -46,27 +47,35 @@ interface Server {
 
 const transports = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const
 
+/** So short that answers may come too late for it: only where no answer is what a test is about. */
+const shortT1 = 20
+
 /** On a running drachtio-server files wait for each other, and tests for its hard-wired timers. */
 const patienceMs = 600_000
 if (process.env['TEST_DRACHTIO_URL']) tap.setTimeout(patienceMs)
 
-/**
- * Declares a test once for each edge that there is. One that `waits` for a timer that drachtio-server has hard-wired
- * takes half a minute there, and is left to TEST_DRACHTIO_URL.
- */
+export interface EdgeTestOptions {
+  /** It waits for transactions to time out: T1 is short, for all that is not a server of its own. */
+  timesOut?: boolean
+  /** It waits for a timer that drachtio-server has hard-wired, half a minute: there it is left to TEST_DRACHTIO_URL. */
+  waits?: boolean
+}
+
+/** Declares a test once for each edge that there is. */
 export function onEveryEdge(
   name: string,
   test: (t: Test, edge: Edge) => Promise<void>,
-  { waits = false } = {},
+  { timesOut = false, waits = false }: EdgeTestOptions = {},
 ): void {
-  tap.test(`${name} (embedded engine)`, async (t) => test(t, edgeOn(t, await embedded(t))))
+  const t1 = timesOut ? shortT1 : defaultTiming.t1
+  tap.test(`${name} (embedded engine)`, async (t) => test(t, edgeOn(t, await embedded(t, t1))))
   if (process.env['TEST_DRACHTIO_URL']) {
     tap.test(`${name} (drachtio-server at TEST_DRACHTIO_URL)`, async (t) =>
       test(t, edgeOn(t, await running())),
     )
   }
   if (process.env['DRACHTIO_SERVER'] && !waits) {
-    tap.test(`${name} (drachtio-server)`, async (t) => test(t, edgeOn(t, await startedServer())))
+    tap.test(`${name} (drachtio-server)`, async (t) => test(t, edgeOn(t, await startedServer(t1))))
   }
 }
 
@@ -105,34 +114,36 @@ function edgeOn(t: Test, server: Server): Edge {
 }
 
 /** A new engine for each test, with a certificate for all. */
-async function embedded(t: Test): Promise<Server> {
+async function embedded(t: Test, t1: number): Promise<Server> {
   certificate ??= makeSelfSigned(['localhost', '127.0.0.1'])
   const edge = await startEdge(t, {
     listeners: transports.map((transport) => ({ transport, host: '127.0.0.1', port: 0 })),
-    timing: fastTiming,
+    timing: { ...defaultTiming, t1, t2: 8 * t1, t4: 10 * t1 },
     tls: await certificate,
   })
   return {
     name: 'embedded engine',
     control: { ...edge.control, secret },
-    t1: fastTiming.t1,
+    t1,
     port: (transport) => edge.port(transport),
   }
 }
 let certificate: ReturnType<typeof makeSelfSigned> | undefined
 
-/** One drachtio-server for all tests of a process: their applications come and go one after the other. */
-function startedServer(): Promise<Server> {
-  started ??= (async (): Promise<Server> => {
-    const t1 = fastTiming.t1
-    const server = await startDrachtioServer(process.env['DRACHTIO_SERVER'] ?? '', { t1 })
-    tap.teardown(() => server.stop())
-    const { control, ports } = server
-    return { name: 'drachtio-server', control, t1, port: (transport) => ports[transport] }
-  })()
-  return started
+/** One drachtio-server for all tests of a process with the same T1: applications come and go one after the other. */
+function startedServer(t1: number): Promise<Server> {
+  const server = started.get(t1) ?? startServer(t1)
+  started.set(t1, server)
+  return server
 }
-let started: Promise<Server> | undefined
+const started = new Map<number, Promise<Server>>()
+
+async function startServer(t1: number): Promise<Server> {
+  const server = await startDrachtioServer(process.env['DRACHTIO_SERVER'] ?? '', { t1 })
+  tap.teardown(() => server.stop())
+  const { control, ports } = server
+  return { name: 'drachtio-server', control, t1, port: (transport) => ports[transport] }
+}
 
 function running(): Promise<Server> {
   found ??= (async (): Promise<Server> => {
@@ -144,7 +155,7 @@ function running(): Promise<Server> {
     return {
       name: 'drachtio-server',
       control,
-      t1: 500,
+      t1: defaultTiming.t1,
       port(transport) {
         const [, address] = new RegExp(`(?:^|,)${transport}/127\\.0\\.0\\.1:(\\d+)`).exec(hostports) ?? []
         if (!address) throw new Error(`no ${transport} listener on 127.0.0.1 in ${hostports}`)

@@ -222,19 +222,23 @@ onEveryEdge('a CANCEL that comes too late is refused', async (t, edge) => {
   t.match(await outcome.promise, { message: /unable to cancel unknown transaction|unknown transaction/ })
 })
 
-onEveryEdge('nobody there: 503 where it is refused, 408 where it is silent', async (t, edge) => {
-  const app = await edge.application()
-  const silent = await edge.phone('udp')
-  const nobody = await freePort()
-  const [refused, unheard] = await Promise.all([
-    send(app, `sip:bob@127.0.0.1:${nobody};transport=tcp`, { method: 'OPTIONS' }).final,
-    send(app, contactOf(silent), { method: 'OPTIONS' }).final,
-  ])
-  t.match(refused, { status: 503 })
-  t.match(unheard, { status: 408 })
-  t.ok(silent.received.length > 1, 'it was asked again')
-  t.equal(app.idle, true)
-})
+onEveryEdge(
+  'nobody there: 503 where it is refused, 408 where it is silent',
+  async (t, edge) => {
+    const app = await edge.application()
+    const silent = await edge.phone('udp')
+    const nobody = await freePort()
+    const [refused, unheard] = await Promise.all([
+      send(app, `sip:bob@127.0.0.1:${nobody};transport=tcp`, { method: 'OPTIONS' }).final,
+      send(app, contactOf(silent), { method: 'OPTIONS' }).final,
+    ])
+    t.match(refused, { status: 503 })
+    t.match(unheard, { status: 408 })
+    t.ok(silent.received.length > 1, 'it was asked again')
+    t.equal(app.idle, true)
+  },
+  { timesOut: true },
+)
 
 onEveryEdge('what can not be sent is refused with the reason', async (t, edge) => {
   const app = await edge.application()

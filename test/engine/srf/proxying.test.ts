@@ -7,7 +7,7 @@ import { deferred } from '../../support/deferred.js'
 import { onEveryEdge, type Edge } from '../../support/edges.js'
 import type { Phone, ReceivedMessage } from '../../support/phone.js'
 import { ackForFailure, cancelFor } from '../../support/sip-text.js'
-import { settled, type App, type ProxyOptions, type ProxyResult } from '../../support/srf.js'
+import { settled, type App, type Handler, type ProxyOptions, type ProxyResult } from '../../support/srf.js'
 import { freePort, until } from '../../support/tools.js'
 
 /** An application that proxies INVITEs and MESSAGEs to these destinations. */
@@ -17,13 +17,12 @@ async function proxyTo(
   options: ProxyOptions = {},
 ): Promise<{ app: App; result: Promise<ProxyResult> }> {
   const outcome = deferred<ProxyResult>()
-  const app = await edge.application((app) =>
-    app.use('invite', (req) => {
+  const app = await edge.application((app) => {
+    const proxy: Handler = (req) => {
       app.proxyRequest(req, destination, options).then(outcome.resolve, outcome.reject)
-    }),
-  )
-  app.message((req) => {
-    app.proxyRequest(req, destination, options).then(outcome.resolve, outcome.reject)
+    }
+    app.invite(proxy)
+    app.message(proxy)
   })
   return { app, result: outcome.promise }
 }

@@ -253,7 +253,7 @@ onEveryEdge(
     t.match(await ended.promise, /ack/i)
     t.equal(dialog.connected, false)
   },
-  { waits: true },
+  { timesOut: true, waits: true },
 )
 
 onEveryEdge('the states of a call are told where an application listens for them', async (t, edge) => {
