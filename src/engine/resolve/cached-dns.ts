@@ -1,7 +1,7 @@
 /** Remembers what DNS said, and keeps foreign names from using up this process. */
 import type { Scheduler } from '../transaction/timers.js'
 import type { Answer, Dns, RecordTypes } from './dns.js'
-import { Gate } from './gate.js'
+import { Gate, GateFull } from './gate.js'
 
 /** How long things hold, and how much there may be of them. Times in ms. */
 export interface CacheLimits {
@@ -79,7 +79,8 @@ export class CachedDns implements Dns {
     const entry: Entry = { answer, until: Infinity }
     answer.then(
       (found) => (entry.until = this.scheduler.now() + this.#holds(found)),
-      () => (entry.until = this.scheduler.now() + failureTtl),
+      // A flood of other names says nothing about this one.
+      (error: unknown) => (entry.until = this.scheduler.now() + (error instanceof GateFull ? 0 : failureTtl)),
     )
     return entry
   }

@@ -1,3 +1,6 @@
+/** Too many wait already: the task was not run. */
+export class GateFull extends Error {}
+
 /** Lets a bounded number of tasks run at once, and a bounded number wait. */
 export class Gate {
   #running = 0
@@ -8,10 +11,10 @@ export class Gate {
     private readonly maxWaiting: number,
   ) {}
 
-  /** Rejects without running the task if too many wait already. */
+  /** Rejects as the task does, or with GateFull. */
   async run<Result>(task: () => Promise<Result>): Promise<Result> {
     if (this.#running < this.atOnce) this.#running++
-    else if (this.#waiting.length >= this.maxWaiting) throw new Error('too many look-ups are under way')
+    else if (this.#waiting.length >= this.maxWaiting) throw new GateFull('too many look-ups are under way')
     // Whoever leaves hands its place over.
     else await new Promise<void>((enter) => this.#waiting.push(enter))
     try {

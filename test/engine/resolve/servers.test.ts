@@ -79,6 +79,14 @@ t.test('a look-up without an answer fails in time, and makes room for others', a
   await new Promise(setImmediate)
   clock.advance(2000)
   await second
+  await new Promise(setImmediate)
+  const third = t.rejects(
+    cache.query('A', 'c.example'),
+    /too long/,
+    'that others took all room is not held against it',
+  )
+  clock.advance(2000)
+  await third
   t.equal(clock.pending, 0)
 })
 
