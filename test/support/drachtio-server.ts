@@ -40,8 +40,11 @@ export interface DrachtioServerOptions {
   domains?: readonly string[]
 }
 
+/** It can't take port 0, and between the choice of a free port and its use somebody else may take it. */
+const attempts = 3
+
 /**
- * Starts the server and waits until its control port accepts the secret.
+ * Starts the server and waits until its control port accepts the secret and all SIP ports are bound.
  *
  * @param binary path of the executable
  * @throws Error with the end of its log if it ends or does not answer within 10 s
@@ -50,6 +53,16 @@ export async function startDrachtioServer(
   binary: string,
   options: DrachtioServerOptions = {},
 ): Promise<DrachtioServer> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(binary, options)
+    } catch (error) {
+      if (attempt === attempts) throw error
+    }
+  }
+}
+
+async function startOnce(binary: string, options: DrachtioServerOptions): Promise<DrachtioServer> {
   const directory = await mkdtemp(join(tmpdir(), 'drachtio-server-'))
   const plain = await freePort()
   const ports = { udp: plain, tcp: plain, tls: await freePort(), ws: await freePort(), wss: await freePort() }
@@ -77,7 +90,10 @@ export async function startDrachtioServer(
     await started(server)
     await until('drachtio-server answers', async () => {
       if (server.exitCode !== null) throw new Error(`it ended with ${server.exitCode}`)
-      return (await askHostports(control)) !== undefined
+      const hostports = (await askHostports(control))?.split(',') ?? []
+      return Object.entries(ports).every(([transport, port]) =>
+        hostports.includes(`${transport}/127.0.0.1:${port}`),
+      )
     })
   } catch (error) {
     const tail = (await log()).slice(-2000)
@@ -130,7 +146,7 @@ async function started(server: ChildProcess): Promise<void> {
 
 /**
  * What the edge at a control port says of its SIP addresses: `udp/127.0.0.1:5060,tcp/…`. Undefined if nobody answers
- * there, or the secret is wrong. drachtio-server answers only once it has bound them all.
+ * there, or the secret is wrong. A drachtio-server that has just started tells only those that it has bound so far.
  */
 export function askHostports(control: {
   host: string
