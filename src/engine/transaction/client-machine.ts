@@ -82,7 +82,8 @@ export abstract class ClientMachine {
   #repeatAfter(interval: number): void {
     this.#repetition = this.env.scheduler.after(interval, () => {
       if (!this.#data) return
-      const refusal = this.state === 'calling' ? refusalOf(this.env, this.flow, interval) : undefined
+      const silent = this.state === 'calling'
+      const refusal = silent ? refusalOf(this.env, this.flow, this.request.method, interval) : undefined
       if (refusal) return this.#fail(refusal)
       this.#send(this.#data)
       this.#repeatAfter(this.nextInterval(interval))

@@ -11,7 +11,7 @@ import { isWildcard } from './address.js'
 const harmless = Buffer.from('\r\n\r\n')
 /** An answer that takes longer than this is none, ms. */
 const askingMs = 2_000
-/** How long a refusal holds, ms: longer than the second pause of a retransmission (RFC 3261 §17.1.1.2). */
+/** How long a refusal holds, ms: longer than the pauses of a retransmission that count (RFC 3261 §17.1.1.2). */
 const refusalMs = 5_000
 /** Most sockets at one time. */
 const mostAsked = 64
