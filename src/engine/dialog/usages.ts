@@ -51,13 +51,15 @@ export function applyFinal(
 ): void {
   if (status >= 200 && status < 300) {
     if (beginsUsage(request, response)) dialog.usages.add(usageOf(request))
-    if (isLastNotify(request)) endSubscription(dialog, request)
   } else if (status === 481 || status === 408) {
     loseUsage(dialog, request)
   }
-  // RFC 3261 §15.1.1: whatever the answer, the call is over; unless the request has to come again with credentials.
-  if (request.method === 'BYE' && status >= 200 && status !== 401 && status !== 407)
-    dialog.usages.delete('invite')
+  // RFC 3261 §15.1.1: whatever the answer, the call is over; unless the request has to come again with credentials. So is
+  // a subscription: its notifier has done with it, and nobody would end it a second time (RFC 6665 §4.2.2).
+  if (status >= 200 && status !== 401 && status !== 407) {
+    if (request.method === 'BYE') dialog.usages.delete('invite')
+    if (isLastNotify(request)) endSubscription(dialog, request)
+  }
   if (dialog.usages.size === 0) dialogs.remove(dialog)
 }
 

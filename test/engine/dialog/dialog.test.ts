@@ -237,8 +237,11 @@ t.test('a dialog ends with its last usage (RFC 5057)', async (t) => {
   const transfer = begin()
   t.notOk(final(transfer, 'REFER', 202, { cseq: '93 REFER' }))
   t.notOk(final(transfer, 'BYE', 200), 'the progress of the transfer is still to come')
-  t.notOk(final(transfer, 'NOTIFY', 500, { event: 'refer', 'subscription-state': 'terminated' }))
-  t.ok(final(transfer, 'NOTIFY', 200, { event: 'refer', 'subscription-state': 'terminated' }))
+  t.notOk(final(transfer, 'NOTIFY', 401, { event: 'refer', 'subscription-state': 'terminated' }))
+  t.ok(
+    final(transfer, 'NOTIFY', 503, { event: 'refer', 'subscription-state': 'terminated' }),
+    'as with a BYE',
+  )
   t.ok(final(begin(), 'REFER', 481), 'no dialog, no transfer')
   const silent = begin()
   applyFinal(
