@@ -14,8 +14,8 @@ export interface FuzzOptions {
   log: (line: string) => void
 }
 
-const messagesForParser = 2000
-const inputsForEngine = 300
+const messagesForParser = 3000
+const inputsForEngine = 500
 /** How often progress is told, ms. */
 const progressMs = 30_000
 
