@@ -82,9 +82,9 @@ export class Dispatcher {
     const known = this.table.server(key)
     if (known) return known.machine.receiveRetransmission()
     const unexpected = newcomer(request, flow)
-    if (unexpected && this.overload.refuses(unexpected, key, this.env.scheduler.now())) {
-      return this.#turnAway(request, flow, key)
-    }
+    const refusal = unexpected && this.overload.refuses(unexpected, key, this.env.scheduler.now())
+    if (refusal === 'stale') return
+    if (refusal) return this.#turnAway(request, flow, key)
     if (!this.#hasRoomFor(request)) {
       this.stats.overloaded++
       return this.#turnAway(request, flow, key)

@@ -1,4 +1,4 @@
-/** Which texts were noted in the last half minute; in a table of fixed size, where a newcomer takes another's place. */
+/** When texts were noted in the last half minute; in a table of fixed size, where a newcomer takes another's place. */
 
 const slots = 1 << 16
 /** As long as a client may repeat a request: 64*T1 (RFC 3261 §17). */
@@ -16,11 +16,13 @@ export class Lately {
     this.#last = now
   }
 
-  /** True for a text that was never added in one of four thousand million cases. */
-  has(text: string, now: number): boolean {
-    if (now - this.#last > keptMs) return false
+  /** How long ago it was last added; undefined if it was not. One in four thousand million is taken for another. */
+  since(text: string, now: number): number | undefined {
+    if (now - this.#last > keptMs) return undefined
     const hash = hashOf(text)
-    return this.#hashes[hash % slots] === hash && now - (this.#times[hash % slots] ?? 0) <= keptMs
+    if (this.#hashes[hash % slots] !== hash) return undefined
+    const since = now - (this.#times[hash % slots] ?? 0)
+    return since <= keptMs ? since : undefined
   }
 }
 

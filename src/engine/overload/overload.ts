@@ -31,9 +31,10 @@ export const defaultOverloadLimits: OverloadLimits = {
 
 /**
  * `input`: the engine can't keep up; `application`: the applications can't; `waiting`: too many wait for them;
- * `repeated`: a copy of one that was refused.
+ * `repeated`: a copy of one that was refused; `stale`: a copy that was sent before the refusal can have arrived. It
+ * needs no answer of its own.
  */
-export type RefusalReason = 'input' | 'application' | 'waiting' | 'repeated'
+export type RefusalReason = 'input' | 'application' | 'waiting' | 'repeated' | 'stale'
 
 export interface OverloadStats {
   refused: Record<RefusalReason, number>
@@ -84,7 +85,7 @@ export class Overload {
   readonly #refusedLately = new Lately()
   /** Call-IDs of those that were let in without credentials: their second leg must not make the first one useless. */
   readonly #begunLately = new Lately()
-  readonly #refused: Record<RefusalReason, number> = { input: 0, application: 0, waiting: 0, repeated: 0 }
+  readonly #refused: Record<RefusalReason, number> = { input: 0, application: 0, waiting: 0, repeated: 0, stale: 0 }
   #waiting = 0
   #arrived = 0
   /** Newcomers per second, over the last second or so. */
@@ -108,13 +109,13 @@ export class Overload {
    */
   refuses(newcomer: Newcomer, key: string, now: number): RefusalReason | undefined {
     this.#arrived++
-    const reason = this.#refusedLately.has(key, now) ? 'repeated' : this.#judge(newcomer, now)
+    const reason = this.#copy(key, now) ?? this.#judge(newcomer, now)
     if (reason === undefined) {
       if (!newcomer.hasCredentials) this.#begunLately.add(newcomer.callId, now)
       return undefined
     }
     this.#refused[reason]++
-    this.#refusedLately.add(key, now)
+    if (reason !== 'stale') this.#refusedLately.add(key, now)
     this.#lastRefusal = now
     if (!this.#shedding) {
       const before = { ...this.#refused }
@@ -173,11 +174,18 @@ export class Overload {
     return input > application ? 'input' : 'application'
   }
 
+  /** What arrives now was sent before the queue that it has waited in. */
+  #copy(key: string, now: number): RefusalReason | undefined {
+    const since = this.#refusedLately.since(key, now)
+    if (since === undefined) return undefined
+    return since < this.#inputDelay ? 'stale' : 'repeated'
+  }
+
   /** How important it is, 0 being the least. */
   #rank({ address, hasCredentials, callId, emergency }: Newcomer, now: number): number {
     const much = this.#sources.count(address, now) > this.#limits.muchPerSecond
     let rank = much ? 0 : 1
-    if (hasCredentials) rank += this.#begunLately.has(callId, now) ? 5 : 1
+    if (hasCredentials) rank += this.#begunLately.since(callId, now) === undefined ? 1 : 5
     return emergency ? rank + 2 : rank
   }
 
@@ -193,7 +201,7 @@ export class Overload {
   }
 }
 
-const reasons: readonly RefusalReason[] = ['input', 'application', 'waiting', 'repeated']
+const reasons: readonly RefusalReason[] = ['input', 'application', 'waiting', 'repeated', 'stale']
 
 /** None up to `bearable`, all from where the next rank begins to be refused, and evenly more between. */
 export function shareToRefuse(delay: number, bearable: number): number {

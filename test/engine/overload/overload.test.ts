@@ -232,6 +232,7 @@ t.test('the second leg of what was let in is let in, whatever has happened meanw
 t.test('copies of what was refused are refused, even when there is room again', async (t) => {
   const { ask, overload, later } = waitingInput(10_000)
   t.equal(ask({}, 'the branch'), 'input')
+  t.equal(ask({}, 'the branch'), 'stale', 'it waited here while the answer was written')
   overload.tick(later(tickMs), 0)
   for (let n = 0; n < 10; n++) overload.tick(later(tickMs), 0)
   t.notOk(ask({}, 'another branch'))
