@@ -1,6 +1,7 @@
 /** npm run bench -- edges: the embedded engine beside drachtio-server, each with the same application. */
 import { parseArgs } from 'node:util'
 import { startDrachtioServer } from '../test/support/drachtio-server.js'
+import type { SippUser } from '../test/support/sipp.js'
 import { findTool } from '../test/support/tools.js'
 import { measure, requireSipp, type Row, type Target } from './measure.js'
 import type { Mode } from './modes.js'
@@ -12,18 +13,22 @@ import { users } from './users.js'
 import { costColumns, table } from './table.js'
 
 export const usage = `npm run bench -- edges [options]     embedded engine and drachtio-server with one application
-  --mode register,proxied-call   what to drive; both
+  --mode register,proxied-call,answered-call
   --rate 500,3000                operations per second; by default 500,3000 for registrations and 100,500 for calls
   --seconds 10                   length of each measurement
   --rounds 3                     how often each is repeated, the edges in turn
 DRACHTIO_SERVER names the binary of drachtio-server, unless it is in PATH as drachtio; without it the engine is alone
 `
 
-const modes = ['register', 'proxied-call'] as const
-const defaultRates: Partial<Record<Mode, number[]>> = { register: [500, 3000], 'proxied-call': [100, 500] }
+/** What is driven, by 1000 accounts: calls go to one user who is there, or to one for whom the application answers. */
+const works = {
+  register: { mode: 'register', phones: users(1000), rates: [500, 3000] },
+  'proxied-call': { mode: 'plain-call', phones: users(1000, 'callee'), rates: [100, 500] },
+  'answered-call': { mode: 'plain-call', phones: users(1000, 'answered'), rates: [100, 500] },
+} as const satisfies Record<string, { mode: Mode; phones: readonly SippUser[]; rates: readonly number[] }>
+type Work = keyof typeof works
+const allWorks = Object.keys(works) as Work[]
 
-/** Accounts that register and call; all call the one user who is there. */
-const phones = users(1000, 'callee')
 /** Seconds of load before anything is counted, for the just-in-time compiler. */
 const warmUp = 5
 /** The default receive buffer of the kernel is too small for this load; the embedded engine asks for as much. */
@@ -40,7 +45,7 @@ interface Subject {
 
 /** The processes of each subject, and how the sum of them stands in the table. */
 const processes = ['edge', 'application'] as const
-type EdgeRow = Row & { edge: string; sum: number }
+type EdgeRow = Omit<Row, 'mode'> & { mode: Work; edge: string; sum: number }
 
 const withApplication = async (
   name: string,
@@ -122,7 +127,7 @@ export const run = async (args: string[]): Promise<void> => {
   const { values } = parseArgs({
     args,
     options: {
-      mode: { type: 'string', default: modes.join(',') },
+      mode: { type: 'string', default: allWorks.join(',') },
       rate: { type: 'string' },
       seconds: { type: 'string', default: '10' },
       rounds: { type: 'string', default: '3' },
@@ -140,16 +145,17 @@ export const run = async (args: string[]): Promise<void> => {
     subjects.push(await embedded(address))
     const peer = await drachtioServer(address)
     if (peer) subjects.push(peer)
-    for (const mode of oneOf('mode', values.mode, modes)) {
-      for (const rate of rates ?? defaultRates[mode] ?? []) {
+    for (const work of oneOf('mode', values.mode, allWorks)) {
+      const { mode, phones } = works[work]
+      for (const rate of rates ?? works[work].rates) {
         for (const { target } of subjects) await measure(target, mode, phones, rate, warmUp)
         for (let round = 1; round <= rounds; round++) {
           // In turn the first and the last: whatever changes on the machine meanwhile meets both.
           for (const { name, target } of round % 2 === 0 ? subjects.toReversed() : subjects) {
-            console.error(`${name}: ${mode} at ${rate}/s for ${seconds} s, round ${round} of ${rounds} ...`)
+            console.error(`${name}: ${work} at ${rate}/s for ${seconds} s, round ${round} of ${rounds} ...`)
             const row = await measure(target, mode, phones, rate, seconds)
             const sum = processes.reduce((all, process) => all + (row.cpu[process] ?? Number.NaN), 0)
-            rows.push({ ...row, edge: name, sum })
+            rows.push({ ...row, mode: work, edge: name, sum })
           }
         }
       }

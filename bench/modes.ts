@@ -4,10 +4,9 @@
  */
 
 /**
- * `register`, `refresh`, `call`: as phones do it, with a challenge. `bare-register`: REGISTER, 200. `proxied-call`: a
- * call that nobody challenges.
+ * `register`, `refresh`, `call`: as phones do it, with a challenge. `bare-register`, `plain-call`: nobody challenges.
  */
-export type Mode = 'register' | 'refresh' | 'call' | 'bare-register' | 'proxied-call'
+export type Mode = 'register' | 'refresh' | 'call' | 'bare-register' | 'plain-call'
 
 interface Shape {
   /** CSeq of the request that opens an operation, and of the 200 that closes it. */
@@ -26,5 +25,5 @@ export const shapes: Record<Mode, Shape> = {
   // Until the answer: what the caller waits for. A BYE that fails is counted as a failure by SIPp.
   call: once(/^CSeq:\s*1 INVITE/, /^CSeq:\s*2 INVITE/),
   'bare-register': once(/^CSeq:\s*1 REGISTER/, /^CSeq:\s*1 REGISTER/),
-  'proxied-call': once(/^CSeq:\s*1 INVITE/, /^CSeq:\s*1 INVITE/),
+  'plain-call': once(/^CSeq:\s*1 INVITE/, /^CSeq:\s*1 INVITE/),
 }

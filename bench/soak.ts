@@ -25,7 +25,8 @@ export const usage = `npm run soak -- [options]     memory over many transaction
 const loads = [
   { name: 'register', transport: 'udp', share: 0.4, each: 2 },
   { name: 'register', transport: 'tcp', share: 0.12, each: 2 },
-  { name: 'proxied-call', transport: 'udp', share: 0.2, each: 2, dials: 'callee' },
+  { name: 'plain-call', transport: 'udp', share: 0.14, each: 2, dials: 'callee' },
+  { name: 'plain-call', transport: 'udp', share: 0.06, each: 2, dials: 'answered' },
   { name: 'cancelled-call', transport: 'udp', share: 0.12, each: 2, dials: 'ringing' },
   { name: 'options', transport: 'udp', share: 0.16, each: 1 },
 ] as const
@@ -33,8 +34,8 @@ const loads = [
 const domain = 'localhost'
 /** Seconds from one sample to the next. */
 const sampleSeconds = 5
-/** Until then the number of transactions rises: each is kept 32 s (64*T1, RFC 3261 §17.2.2), here with some room. */
-const settleSeconds = 40
+/** Until then the number of transactions rises (each is kept 32 s: 64*T1, RFC 3261 §17.2.2), and tables find their size. */
+const settleSeconds = 60
 /**
  * Bytes per request. A leak leaves more than a pointer of each on the heap. All memory of a process moves in steps of
  * megabytes; it is looked at for what no heap shows, such as a handle of the system's.
@@ -74,7 +75,7 @@ const sippRun = (load: (typeof loads)[number], rate: number, seconds: number, re
 /** What is wrong after the run; empty if nothing is. */
 const faults = (failed: number, left: number, grown: Record<string, Growth>): string[] => [
   ...(failed === 0 ? [] : [`${failed} operations failed`]),
-  ...(left === 0 ? [] : [`${left} transactions were left`]),
+  ...(left === 0 ? [] : [`${left} transactions and dialogs were left`]),
   ...Object.entries(grown)
     .filter(([, { verdict }]) => verdict !== 'flat')
     .map(([name, { slope, verdict }]) => `${name}: ${verdict}, ${slope.toFixed(1)} bytes per request`),
@@ -138,8 +139,11 @@ export const run = async (args: string[]): Promise<void> => {
       await Promise.race([sleep(sampleSeconds * 1000), results])
       if (running) samples.push(await sample())
     }
-    const left = async (): Promise<number> => (await engine.ask<EngineStats>('stats')).transactions
-    await until('no transaction is left', async () => (await left()) === 0, 45_000).catch(() => {})
+    const left = async (): Promise<number> => {
+      const { transactions, dialogs } = await engine.ask<EngineStats>('stats')
+      return transactions + dialogs
+    }
+    await until('nothing is left', async () => (await left()) === 0, 45_000).catch(() => {})
     samples.push(await sample())
     report(samples, await results, await left())
   } finally {
@@ -187,6 +191,7 @@ const report = (samples: readonly Sample[], results: readonly SippResult[], left
         ['s', ({ second }) => String(second)],
         ['requests', ({ requests }) => String(requests)],
         ['transactions', ({ stats }) => String(stats.transactions)],
+        ['dialogs', ({ stats }) => String(stats.dialogs)],
         ['engine MB: heap / external / RSS', ({ engine }) => memory(engine)],
         ['application MB', ({ application }) => memory(application)],
       ],
@@ -208,7 +213,7 @@ const report = (samples: readonly Sample[], results: readonly SippResult[], left
     )}`,
   )
   console.log(
-    `\n${done} transactions by SIPp, ${failed} operations failed, ${left} transactions left behind; ` +
+    `\n${done} transactions by SIPp, ${failed} operations failed, ${left} transactions and dialogs left behind; ` +
       `heap of the engine before and after: ${megabytes(samples[0]?.engine.heap ?? 0)} and ` +
       `${megabytes(samples.at(-1)?.engine.heap ?? 0)} MB`,
   )

@@ -15,19 +15,19 @@ export const table = <T>(columns: readonly Column<T>[], rows: readonly T[]): str
 export const megabytes = (bytes: number): string => (bytes / 1024 ** 2).toFixed(0)
 
 /** The columns of a load: `names` are the processes whose cost is shown. */
-export const costColumns = (names: readonly string[]): Column<Row>[] => [
+export const costColumns = (names: readonly string[]): Column<Omit<Row, 'mode'> & { mode: string }>[] => [
   ['mode', (row) => row.mode],
   ['asked/s', (row) => String(row.asked)],
   ['held/s', (row) => row.held.toFixed(0)],
   ['failed', (row) => String(row.failures)],
   ['retrans.', (row) => String(row.retransmissions)],
-  ...names.map((name): Column<Row> => [
+  ...names.map((name): Column<Omit<Row, 'mode'>> => [
     `${name} CPU s/1000`,
     (row) => (row.cpu[name] ?? Number.NaN).toFixed(3),
   ]),
   ['p50 ms', (row) => row.p50.toFixed(1)],
   ['p99 ms', (row) => row.p99.toFixed(1)],
-  ...names.map((name): Column<Row> => [
+  ...names.map((name): Column<Omit<Row, 'mode'>> => [
     `${name} MB`,
     (row) => `${megabytes(row.memory[name]?.before ?? 0)}-${megabytes(row.memory[name]?.after ?? 0)}`,
   ]),

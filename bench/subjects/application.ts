@@ -1,6 +1,7 @@
 /**
  * A small drachtio-srf application, the same on every edge: REGISTER with a digest challenge that is checked from
- * memory, OPTIONS, and calls that are proxied with Record-Route to where the called user is. Nothing is stored.
+ * memory, OPTIONS, calls to `answered` that it answers itself, and calls that are proxied with Record-Route to where the
+ * called user is. Nothing is stored.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import Srf, { type SrfRequest, type SrfResponse } from 'drachtio-srf'
@@ -51,6 +52,11 @@ const register = (req: SrfRequest, res: SrfResponse): void => {
 
 const invite = (req: SrfRequest, res: SrfResponse): void => {
   const user = /^sips?:([^@]*)@/.exec(req.uri)?.[1] ?? ''
+  if (user === 'answered') {
+    // Rejects if the caller gives up before its ACK; there is nothing to be tidied up then.
+    srf.createUAS(req, res, { localSdp: req.body }).catch(() => {})
+    return
+  }
   const phone = phones[user]
   if (phone === undefined) return res.send(404)
   // A promise, whatever the types say. It rejects where the edge refuses: the caller has given up in the meantime.
