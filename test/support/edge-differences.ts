@@ -141,6 +141,11 @@ export const differences = {
     drachtioServer: 'is left without',
     why: 'RFC 3261 §13.2.2.4',
   },
+  'a dialog whose application has reconnected': {
+    embedded: 'goes on: what the peer sends goes to an application that takes its method',
+    drachtioServer: '481',
+    why: 'a lost connection between two processes should not end calls',
+  },
 } as const satisfies Record<string, Difference>
 
 export type DifferenceName = keyof typeof differences

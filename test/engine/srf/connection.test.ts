@@ -2,9 +2,19 @@
 import { once } from 'node:events'
 import { connect as connectSocket, createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
+import { callerSide, inDialog, invite, sdp } from '../../support/call.js'
+import { deferred } from '../../support/deferred.js'
 import { onEveryEdge, type Edge } from '../../support/edges.js'
 import type { Phone } from '../../support/phone.js'
-import { controlSocket, newApplication, settled, type App, type Handler } from '../../support/srf.js'
+import {
+  controlSocket,
+  newApplication,
+  settled,
+  type App,
+  type AppRequest,
+  type Dialog,
+  type Handler,
+} from '../../support/srf.js'
 import { until } from '../../support/tools.js'
 
 const emitter = (app: App): NodeJS.EventEmitter => app as unknown as NodeJS.EventEmitter
@@ -112,6 +122,39 @@ onEveryEdge('a lost connection is built up again by itself, with all methods', a
   await settled(app)
   const phone = await edge.phone('udp')
   t.equal(await message(phone), 200)
+})
+
+onEveryEdge('a dialog outlives the loss of the connection', async (t, edge) => {
+  const relay = await startRelay(t, edge)
+  const app = newApplication()
+  app.on('error', () => {})
+  t.teardown(() => app.disconnect())
+  const answered = deferred<Dialog>()
+  app.invite((req, res) => {
+    app.createUAS(req, res, { localSdp: sdp }).then(answered.resolve, answered.reject)
+  })
+  const first = once(emitter(app), 'connect')
+  app.connect({ ...edge.control, port: relay.port })
+  await first
+  await settled(app)
+  const phone = await edge.phone('udp')
+  phone.send(invite(phone))
+  const side = callerSide(await phone.expect(200))
+  phone.send(inDialog(phone, 'ACK', side))
+  const dialog = await answered.promise
+  const ended = deferred<AppRequest>()
+  dialog.on('destroy', ended.resolve)
+  const again = once(emitter(app), 'connect')
+  relay.cut()
+  await again
+  await settled(app)
+  phone.send(inDialog(phone, 'BYE', side))
+  const { status } = await phone.expect((got) => got.header('cseq') === '2 BYE')
+  t.equal(
+    status,
+    edge.differs('a dialog whose application has reconnected', { embedded: 200, drachtioServer: 481 }),
+  )
+  if (status === 200) t.match(await ended.promise, { method: 'BYE' })
 })
 
 onEveryEdge('a method that nobody routes is refused', async (t, edge) => {

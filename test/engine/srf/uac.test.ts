@@ -6,9 +6,8 @@ import { accept, answer, branchOf, contactOf, takeCall } from '../../support/cal
 import { deferred } from '../../support/deferred.js'
 import { onEveryEdge } from '../../support/edges.js'
 import type { ReceivedMessage } from '../../support/phone.js'
-import { freePort, until } from '../../support/tools.js'
 import { param, uriOf } from '../../support/sip-text.js'
-import { isSipError, type AppRequest, type AppResponse, type SipError } from '../../support/srf.js'
+import { isSipError, type AppRequest, type SipError } from '../../support/srf.js'
 
 const offer = sdp.replace('4000', '5000')
 
@@ -185,28 +184,6 @@ onEveryEdge('requests inside the dialog follow the Record-Route of the answer', 
   t.equal((await bye).header('route'), route)
 })
 
-onEveryEdge(
-  'a callee that refuses: SipError with status, reason and response; the edge sends the ACK',
-  async (t, edge) => {
-    const app = await edge.application()
-    const phone = await edge.phone('udp')
-    for (const status of [302, 486, 503, 603]) {
-      const outcome = failure(app.createUAC(contactOf(phone), { localSdp: offer }))
-      const invite = await phone.expect('INVITE')
-      phone.reply(invite, status, {
-        reason: `No ${status}`,
-        headers: { Contact: '<sip:other@127.0.0.1>', 'X-Why': 'x' },
-      })
-      const ack = await phone.expect('ACK')
-      t.equal(branchOf(ack), branchOf(invite), 'within the transaction (RFC 3261 §17.1.1.3)')
-      const error = await outcome
-      t.match(error, { status, reason: `No ${status}` })
-      t.equal(error.res.get('x-why'), 'x')
-    }
-    t.equal(app.idle, true)
-  },
-)
-
 onEveryEdge('a redirection is followed where the application wants it', async (t, edge) => {
   const app = await edge.application()
   const [phone, other] = [await edge.phone('udp'), await edge.phone('udp')]
@@ -248,24 +225,6 @@ onEveryEdge('credentials answer a challenge: same Call-ID and tag, next CSeq', a
   t.equal((await bye).header('cseq'), `${cseq + 1} BYE`)
 })
 
-onEveryEdge('credentials that are not believed: the second challenge is the outcome', async (t, edge) => {
-  const app = await edge.application()
-  const phone = await edge.phone('udp')
-  const outcome = failure(
-    app.createUAC(contactOf(phone), {
-      localSdp: offer,
-      auth: (_req, _res, done) => done(null, 'alice', 'wrong'),
-    }),
-  )
-  for (let attempt = 0; attempt < 2; attempt++) {
-    phone.reply(await phone.expect('INVITE'), 401, {
-      headers: { 'WWW-Authenticate': 'Digest realm="r", nonce="n"' },
-    })
-    await phone.expect('ACK')
-  }
-  t.match(await outcome, { status: 401 })
-})
-
 onEveryEdge('a call without an offer: the application answers in the ACK', async (t, edge) => {
   const app = await edge.application()
   const phone = await edge.phone('udp')
@@ -296,74 +255,6 @@ onEveryEdge(
     await Promise.all([accept(phone, 'BYE'), dialog.destroy()])
   },
 )
-
-onEveryEdge('cancel while it rings: CANCEL in the transaction, 487 to the application', async (t, edge) => {
-  const app = await edge.application()
-  const phone = await edge.phone('udp')
-  const request = deferred<AppRequest>()
-  const ringing = deferred<AppResponse>()
-  const calling = app.createUAC(
-    contactOf(phone),
-    { localSdp: offer },
-    { cbRequest: (_, sent) => request.resolve(sent), cbProvisional: ringing.resolve },
-  )
-  const outcome = failure(calling)
-  const invite = await phone.expect('INVITE')
-  phone.reply(invite, 180)
-  await ringing.promise
-  ;(await request.promise).cancel({ headers: { Reason: 'SIP;cause=200;text="elsewhere"' } })
-  const cancel = await phone.expect('CANCEL')
-  t.equal(branchOf(cancel), branchOf(invite))
-  t.equal(cancel.uri, invite.uri)
-  t.equal(cancel.header('cseq'), invite.header('cseq')?.replace('INVITE', 'CANCEL'))
-  t.equal(cancel.header('reason'), 'SIP;cause=200;text="elsewhere"')
-  phone.reply(cancel, 200)
-  phone.reply(invite, 487)
-  t.ok(await phone.expect('ACK'))
-  t.match(await outcome, { status: 487 })
-})
-
-onEveryEdge('cancel before the first response waits for one (RFC 3261 §9.1)', async (t, edge) => {
-  const app = await edge.application()
-  const phone = await edge.phone('tcp')
-  const request = deferred<AppRequest>()
-  const outcome = failure(
-    app.createUAC(contactOf(phone), { localSdp: offer }, { cbRequest: (_, sent) => request.resolve(sent) }),
-  )
-  const invite = await phone.expect('INVITE')
-  const taken = deferred<unknown>()
-  ;(await request.promise).cancel((error) => taken.resolve(error))
-  t.notOk(await taken.promise)
-  t.notOk(phone.received.some(({ method }) => method === 'CANCEL'))
-  phone.reply(invite, 100)
-  phone.reply(await phone.expect('CANCEL'), 200)
-  phone.reply(invite, 487)
-  await phone.expect('ACK')
-  t.match(await outcome, { status: 487 })
-})
-
-onEveryEdge('a 200 that crosses the CANCEL', async (t, edge) => {
-  const app = await edge.application()
-  const phone = await edge.phone('udp')
-  const request = deferred<AppRequest>()
-  const ringing = deferred<AppResponse>()
-  const calling = app.createUAC(
-    contactOf(phone),
-    { localSdp: offer },
-    { cbRequest: (_, sent) => request.resolve(sent), cbProvisional: ringing.resolve },
-  )
-  const invite = await phone.expect('INVITE')
-  phone.reply(invite, 180)
-  await ringing.promise
-  ;(await request.promise).cancel()
-  phone.reply(await phone.expect('CANCEL'), 200)
-  answer(phone, invite)
-  await phone.expect('ACK')
-  await accept(phone, 'BYE')
-  const dialog = await calling
-  await until('the application has forgotten it', () => app.findDialogById(dialog.id) === undefined)
-  t.equal(dialog.connected, false)
-})
 
 onEveryEdge('a 200 that is repeated gets its ACK again (RFC 3261 §13.2.2.4)', async (t, edge) => {
   const app = await edge.application()
@@ -420,15 +311,6 @@ onEveryEdge('a reliable provisional response gets its PRACK (RFC 3262)', async (
   await Promise.all([accept(phone, 'BYE'), dialog.destroy()])
 })
 
-onEveryEdge('an answer without Contact makes no dialog', async (t, edge) => {
-  const app = await edge.application()
-  const phone = await edge.phone('udp')
-  const outcome = failure(app.createUAC(contactOf(phone), { localSdp: offer }))
-  const invite = await phone.expect('INVITE')
-  phone.reply(invite, 200, { contentType: 'application/sdp', body: sdp })
-  t.match(await outcome, { status: 500 })
-})
-
 onEveryEdge('the states of a call are told where an application listens for them', async (t, edge) => {
   const app = await edge.application()
   const phone = await edge.phone('udp')
@@ -444,34 +326,6 @@ onEveryEdge('the states of a call are told where an application listens for them
   const dialog = await calling
   await Promise.all([accept(phone, 'BYE'), dialog.destroy()])
   t.strictSame(states, ['trying', 'early', 'confirmed', 'terminated'])
-})
-
-onEveryEdge('a callee that refuses the connection is 503 at once', async (t, edge) => {
-  const app = await edge.application()
-  const nobody = await freePort()
-  t.match(await failure(app.createUAC(`sip:bob@127.0.0.1:${nobody};transport=tcp`, { localSdp: offer })), {
-    status: 503,
-  })
-})
-
-onEveryEdge(
-  'a callee that says nothing is 408 after 64*T1',
-  async (t, edge) => {
-    const app = await edge.application()
-    const phone = await edge.phone('udp')
-    const started = Date.now()
-    t.match(await failure(app.createUAC(contactOf(phone), { localSdp: offer })), { status: 408 })
-    t.ok(Date.now() - started >= 60 * edge.t1)
-    t.ok(phone.received.length > 1, 'it was asked again and again (timer A)')
-  },
-  { timesOut: true },
-)
-
-onEveryEdge('what can not be sent is refused with the reason', async (t, edge) => {
-  const app = await edge.application()
-  for (const uri of ['sip:', `sip:me@127.0.0.1:${edge.port('udp')}`])
-    await t.rejects(app.createUAC(uri, { localSdp: offer }), { code: 'EDRACHTIO', message: /./ }, uri)
-  t.equal(app.idle, true)
 })
 
 t.end()
