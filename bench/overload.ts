@@ -10,7 +10,7 @@ import { Sipp, sippSettings, type SippUser } from '../test/support/sipp.js'
 import { findTool } from '../test/support/tools.js'
 import { boundPort, loadOptions, requireSipp, scenario, type Target } from './measure.js'
 import { shapes } from './modes.js'
-import { number, numbers, oneOf } from './option-values.js'
+import { number, numbers, oneOf, pairs } from './option-values.js'
 import { accountMaker, answering, bind, type Population } from './population.js'
 import { cpuSeconds } from './processes.js'
 import { table } from './table.js'
@@ -21,6 +21,7 @@ export const usage = `npm run bench -- overload [options]     goodput at twice t
   --start 500            operations per second to begin with; by default 500 for registrations and 50 for calls
   --times 2              how often the capacity is offered in the end; a list repeats the end
   --seconds 20           length of that; the search for the capacity takes steps of a third of it
+  --set NAME=VALUE       a setting of the product; NODE_OPTIONS=--jitless makes the server slow enough for a busy machine
 The server gets one core and the load the others, where taskset can do that: they would share, otherwise
 `
 
@@ -214,13 +215,14 @@ export const run = async (args: string[]): Promise<void> => {
       start: { type: 'string' },
       times: { type: 'string', default: '2' },
       seconds: { type: 'string', default: '20' },
+      set: { type: 'string', multiple: true, default: [] },
     },
   })
   const modes = oneOf('mode', values.mode, ['register', 'call'] as const)
   const times = numbers('times', values.times)
   const seconds = number('seconds', values.seconds)
   requireSipp()
-  const product = await Product.start(sippSettings)
+  const product = await Product.start({ ...sippSettings, ...pairs('set', values.set) })
   try {
     const [database] = await product.databasePids()
     const pids = { server: product.pid, ...(database === undefined ? {} : { database }) }
