@@ -85,7 +85,13 @@ export class Overload {
   readonly #refusedLately = new Lately()
   /** Call-IDs of those that were let in without credentials: their second leg must not make the first one useless. */
   readonly #begunLately = new Lately()
-  readonly #refused: Record<RefusalReason, number> = { input: 0, application: 0, waiting: 0, repeated: 0, stale: 0 }
+  readonly #refused: Record<RefusalReason, number> = {
+    input: 0,
+    application: 0,
+    waiting: 0,
+    repeated: 0,
+    stale: 0,
+  }
   #waiting = 0
   #arrived = 0
   /** Newcomers per second, over the last second or so. */
