@@ -21,7 +21,7 @@ export const usage = `npm run bench -- overload [options]     goodput at twice t
   --start 500            operations per second to begin with; by default 500 for registrations and 50 for calls
   --times 2              how often the capacity is offered in the end; a list repeats the end
   --seconds 20           length of that; the search for the capacity takes steps of a third of it
-  --set NAME=VALUE       a setting of the product; NODE_OPTIONS=--jitless makes the server slow enough for a busy machine
+  --set NAME=VALUE       a setting of the product (may be repeated)
 The server gets one core and the load the others, where taskset can do that: they would share, otherwise
 `
 
