@@ -34,4 +34,3 @@ export function call(edge: Edge, phone: Phone, more: Partial<RequestOptions> = {
   phone.send(text)
   return text
 }
-
