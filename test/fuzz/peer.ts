@@ -74,8 +74,10 @@ export class Peer {
       this.#ringing.push(received)
       return
     }
-    const final = this.random.chance(0.6) ? 200 : this.random.pick([302, 401, 407, 422, 481, 486, 503, 603])
-    this.#answer(received, method === 'BYE' || method === 'CANCEL' ? 200 : final)
+    // Goodbyes that have to be said again with credentials are not, and would be found as what is left.
+    const challenges = method === 'BYE' || method === 'NOTIFY' ? [] : [401, 407]
+    const refusals = [302, 422, 481, 486, 503, 603, ...challenges]
+    this.#answer(received, this.random.chance(0.6) ? 200 : this.random.pick(refusals))
   }
 
   #answer(received: SipText, status: number): void {
