@@ -46,8 +46,8 @@ export interface OutgoingUser {
   onResponse(response: SipResponse): void
   /**
    * No response at all: 408 (silence), 503 (unreachable, unresolvable), 430 (the flow is gone, RFC 5626 §5.3.1), 513
-   * (too large), 487 (cancelled before it left, or nothing came of a CANCEL). Once, and no final `onResponse` then but
-   * a 2xx that comes very late.
+   * (too large), 487 (cancelled before it left, or nothing came of a CANCEL, also of ours after timer C). Once, and no
+   * final `onResponse` then but a 2xx that comes very late.
    */
   onFailure(status: number, error?: Error): void
 }
@@ -83,6 +83,7 @@ export class Outgoing {
   /** By then some server must have reacted. Scheduler time. */
   #deadline = Infinity
   #timer: Timer | undefined
+  #timerC: Timer | undefined
 
   constructor(
     private readonly env: ClientEnvironment,
@@ -192,6 +193,8 @@ export class Outgoing {
     })
     const trial: Trial = { attempt, moved, ...(server && { server }) }
     this.#trial = trial
+    this.#timerC?.cancel()
+    this.#timerC = undefined
     this.#limitSilence(trial)
     this.user.onSent?.(request, flow)
     attempt.start()
@@ -227,7 +230,15 @@ export class Outgoing {
         if (!this.#cancelled) return this.#tryNext({ response })
       }
     }
+    if (status < 200) this.#limitRinging(status)
     this.#conclude({ response })
+  }
+
+  /** §16.6 step 11 and §16.8: an INVITE may not ring for ever, whoever has sent it. */
+  #limitRinging(status: number): void {
+    if (!this.#isInvite || (this.#timerC && status === 100)) return
+    this.#timerC?.cancel()
+    this.#timerC = this.env.scheduler.after(this.env.timing.timerC, () => this.cancel([]))
   }
 
   #onFailure(trial: Trial, status: number, error?: Error): void {
@@ -259,6 +270,7 @@ export class Outgoing {
     this.#ended = true
     this.#left = []
     this.#timer?.cancel()
+    this.#timerC?.cancel()
   }
 }
 

@@ -30,6 +30,7 @@ export class Branch {
   #outgoing: Outgoing | undefined
   #isInvite = false
   #cancelled = false
+  /** Runs until the target says something. */
   #timer: Timer | undefined
 
   constructor(
@@ -66,7 +67,6 @@ export class Branch {
     this.#cancelled = true
     // Only INVITE can be cancelled (§9.1); nobody waits for the rest.
     if (!this.#isInvite) return this.abandon(408)
-    if (this.state === 'proceeding') this.#timer?.cancel()
     // RFC 3326: why, so that a phone does not list a call as missed that was answered elsewhere.
     this.#outgoing?.cancel(reasons.map((reason) => ['Reason', reason] as const))
   }
@@ -91,9 +91,8 @@ export class Branch {
   #onResponse(response: SipResponse): void {
     const { status } = response
     if (status < 200) {
-      const first = this.state === 'calling'
       this.state = 'proceeding'
-      if (first || status > 100) this.#restartTimerC()
+      this.#timer?.cancel()
       if (status > 100) this.owner.onProvisional(response)
       return
     }
@@ -101,13 +100,6 @@ export class Branch {
     this.#finish()
     if (status < 300) this.owner.onSuccess(this, response)
     else if (!again) this.owner.onFailure(this, status, response)
-  }
-
-  /** §16.6 step 11 and §16.8: an INVITE that rings may not ring for ever. */
-  #restartTimerC(): void {
-    this.#timer?.cancel()
-    if (!this.#isInvite || this.#cancelled) return
-    this.#timer = this.env.scheduler.after(this.env.timing.timerC, () => this.cancel([]))
   }
 
   /** That a datagram could not be sent to a phone is no overload, and the phone may be there again in a moment. */

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { Outgoing, type OutgoingRequest } from '../../../src/engine/client/outgoing.js'
 import { SipRequest } from '../../../src/engine/message/sip-message.js'
+import { defaultTiming } from '../../../src/engine/transaction/timers.js'
 import type { Flow } from '../../../src/engine/transport/transport.js'
 import { FakeNet } from '../../support/fake-net.js'
 import { srv, StubDns } from '../../support/stub-dns.js'
@@ -268,6 +269,44 @@ t.test('an INVITE that rings on in spite of its CANCEL is given up after 64*T1',
   t.strictSame(told, ['180', 'failed 487'])
   net.scheduler.advance(64_000)
   t.equal(net.table.size, 0)
+})
+
+t.test(
+  'an INVITE that rings for too long is cancelled: timer C, which all but 100 start again',
+  async (t) => {
+    const net = new FakeNet()
+    const { told, copy } = send(net, request('INVITE', 'sip:192.0.2.1'))
+    const untilCancel = (ms: number): void => {
+      net.scheduler.advance(ms - 1)
+      t.equal(net.log.length, 1)
+      net.scheduler.advance(1)
+      t.equal(net.log.at(-1), 'CANCEL udp 192.0.2.1:5060')
+    }
+    net.answer(copy(0), 100)
+    net.scheduler.advance(100_000)
+    net.answer(copy(0), 183)
+    net.scheduler.advance(100_000)
+    net.answer(copy(0), 100)
+    untilCancel(defaultTiming.timerC - 100_000)
+    net.scheduler.advance(24 * 3_600_000)
+    t.equal(told.at(-1), 'failed 487')
+    t.equal(net.table.size, 0)
+    t.equal(net.scheduler.pending, 0)
+  },
+)
+
+t.test('timer C of one server is not that of the next', async (t) => {
+  const net = new FakeNet(twoServers())
+  const { copy } = send(net, request('INVITE', 'sip:example.com'))
+  await settled()
+  net.answer(copy(0), 180)
+  net.scheduler.advance(10_000)
+  net.answer(copy(0), 503)
+  net.answer(copy(1), 100)
+  net.scheduler.advance(defaultTiming.timerC - 1)
+  t.equal(net.log.at(-1), 'INVITE udp 192.0.2.2:5060')
+  net.scheduler.advance(1)
+  t.equal(net.log.at(-1), 'CANCEL udp 192.0.2.2:5060')
 })
 
 t.test('what is abandoned says no more; only a dialog that comes of it is told', async (t) => {

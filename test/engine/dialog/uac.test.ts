@@ -100,6 +100,16 @@ t.test('a 2xx that comes after the call has failed for the application is ended 
   t.equal(app.requests.size, 0)
 })
 
+t.test('a call that is never answered ends by itself', async (t) => {
+  const app = new FakeApplication()
+  const { invite, id } = call(app)
+  app.reply(invite, 100)
+  app.net.scheduler.advance(24 * 3_600_000)
+  t.equal(app.events.at(-1), `487 ${id}`)
+  t.equal(app.requests.size, 0)
+  t.equal(app.net.table.size, 0)
+})
+
 t.test('a re-INVITE whose answer crosses the end of the call is still acknowledged', async (t) => {
   const app = new FakeApplication()
   const { id } = answered(app)
