@@ -7,7 +7,8 @@ import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import type { Server } from '../resolve/locate.js'
 import type { Timer } from '../transaction/timers.js'
 import { flowTo, type Peer } from '../transport/peer.js'
-import { isReliable, type Flow, type Listener, type OpenOptions } from '../transport/transport.js'
+import { isReliable, NotConnected } from '../transport/transport.js'
+import type { Flow, Listener, OpenOptions } from '../transport/transport.js'
 import { Attempt, type CancelHeaders } from './attempt.js'
 import type { ClientEnvironment } from './environment.js'
 import { pushVia } from './own-via.js'
@@ -78,6 +79,8 @@ export class Outgoing {
   /** Servers that are still to be tried. */
   #left: Server[] = []
   #trial: Trial | undefined
+  /** Has not taken this request over TCP. */
+  #triedTcp: Server | undefined
   #cancelled = false
   #ended = false
   /** By then some server must have reacted. Scheduler time. */
@@ -174,7 +177,7 @@ export class Outgoing {
   /** §18.1.1: a large request goes over TCP, unless the server is known to take none. */
   #instead(server: Server, request: SipRequest): Flow | undefined {
     if (server.transport !== 'udp' || wireSize(request) <= preferredMaxDatagram) return undefined
-    if (!this.env.servers.mayTakeTcp(server)) return undefined
+    if (server === this.#triedTcp || !this.env.servers.mayTakeTcp(server)) return undefined
     return this.#open({ ...server, transport: 'tcp' }, { connectTimeoutMs: connectForSizeMs })
   }
 
@@ -186,7 +189,9 @@ export class Outgoing {
   }
 
   #send(flow: Flow, request: SipRequest, server?: Server, moved = false): void {
-    if (!isReliable(flow.transport) && wireSize(request) > maxDatagram) return this.#fail(513)
+    if (!isReliable(flow.transport) && wireSize(request) > maxDatagram) {
+      return this.#tryNext({ status: 513 })
+    }
     const attempt = new Attempt(this.env, request, flow, {
       onResponse: (response) => this.#onResponse(trial, response),
       onFailure: (status, error) => this.#onFailure(trial, status, error),
@@ -247,7 +252,8 @@ export class Outgoing {
     if (!server) return this.#fail(statusOfFlow(attempt.flow, status), error)
     if (moved) {
       // It was to be found for UDP, and is still there for it (§18.1.1).
-      this.env.servers.refusedTcp(server)
+      this.#triedTcp = server
+      if (error instanceof NotConnected) this.env.servers.refusedTcp(server)
       this.#left.unshift(server)
     } else if (status !== 487) this.env.servers.failed(server)
     if (this.#cancelled) this.#fail(status, error)

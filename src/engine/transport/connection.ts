@@ -10,7 +10,8 @@ import { describe, reportFailure } from './flow.js'
 import type { SendingFlow, TransportLog } from './flow.js'
 import type { Receiver } from './receive.js'
 import { tlsDetails } from './tls-options.js'
-import type { Listener, SendFailure, TlsDetails, TransportLimits, TransportName } from './transport.js'
+import { NotConnected, type Listener, type SendFailure, type TlsDetails } from './transport.js'
+import type { TransportLimits, TransportName } from './transport.js'
 
 /** What a connection needs from the layer. */
 export interface ConnectionHost {
@@ -20,7 +21,8 @@ export interface ConnectionHost {
   readonly log: TransportLog
 }
 
-export interface Peer {
+/** The other end of a connection. */
+export interface Remote {
   readonly address: string
   readonly port: number
   /** We opened the connection; its place in the table is given back when it is closed. */
@@ -44,13 +46,16 @@ export interface ConnectOptions {
 }
 
 /** The peer at the other end of an accepted socket. */
-export function acceptedPeer(socket: Socket, place: AcceptedPlace | undefined): Peer {
+export function acceptedRemote(socket: Socket, place: AcceptedPlace | undefined): Remote {
   const address = canonicalHost(socket.remoteAddress ?? '')
   return { address, port: socket.remotePort ?? 0, outgoing: false, ...(place && { place }) }
 }
 
 /** Phones register as soon as they are connected: who says nothing for so long is none, ms. */
 const firstMessageTimeoutMs = 30_000
+
+/** Who has brought nothing that was accepted is soon forgotten: see TransportLimits, ms. */
+const strangerIdleTimeoutMs = 240_000
 
 /** When a client that half-closes its connection waits for no answer any more: timer F, ms. */
 const halfClosedTimeoutMs = 32_000
@@ -96,17 +101,17 @@ export abstract class Connection implements SendingFlow {
   constructor(
     protected readonly host: ConnectionHost,
     readonly listener: Listener,
-    peer: Peer,
+    remote: Remote,
   ) {
     this.transport = listener.transport
-    this.remoteAddress = peer.address
-    this.remotePort = peer.port
-    this.serverName = peer.serverName
-    this.outgoing = peer.outgoing
-    this.place = peer.place
+    this.remoteAddress = remote.address
+    this.remotePort = remote.port
+    this.serverName = remote.serverName
+    this.outgoing = remote.outgoing
+    this.place = remote.place
     host.table.add(this)
     if (this.outgoing) {
-      this.startDeadline(peer.connectTimeoutMs ?? host.limits.connectTimeoutMs, 'no connection in time')
+      this.startDeadline(remote.connectTimeoutMs ?? host.limits.connectTimeoutMs, 'no connection in time')
     }
   }
 
@@ -194,6 +199,8 @@ export abstract class Connection implements SendingFlow {
     const { limits } = this.host
     socket.setTimeout(limits.idleTimeoutMs)
     if (!this.outgoing) {
+      const patience = limits.strangerIdleTimeoutMs ?? strangerIdleTimeoutMs
+      socket.setTimeout(Math.min(patience, limits.idleTimeoutMs))
       const reason = 'no message in time'
       const ms = limits.firstMessageTimeoutMs ?? firstMessageTimeoutMs
       this.unproven = setTimeout(() => this.abort(new Error(reason)), ms)
@@ -222,6 +229,8 @@ export abstract class Connection implements SendingFlow {
   /** As TransportLayer.vouch. */
   vouched(): void {
     this.place?.vouched()
+    const { idleTimeoutMs } = this.host.limits
+    if (this.socket?.timeout !== idleTimeoutMs) this.socket?.setTimeout(idleTimeoutMs)
   }
 
   /** So many bytes of an unfinished message are kept. */
@@ -325,7 +334,7 @@ export abstract class Connection implements SendingFlow {
     const reason = (this.reason ??= closedByPeer())
     const { waiting } = this
     this.waiting = []
-    for (const { onFailure } of waiting) reportFailure(onFailure, reason, this.host.log)
+    for (const { onFailure } of waiting) reportFailure(onFailure, new NotConnected(reason), this.host.log)
     this.host.log.debug({ ...describe(this), reason: reason.message }, 'connection closed')
     this.announceClosed()
   }

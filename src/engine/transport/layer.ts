@@ -149,14 +149,14 @@ class Layer implements OwnedTransportLayer {
       this.log.warn({ transport, address, port }, 'no connection opened: too many are open')
       return undefined
     }
-    const peer = { address: remote, port, outgoing: true, ...more }
+    const to = { address: remote, port, outgoing: true, ...more }
     const how = {
       localAddress: isWildcard(listener.host) ? undefined : listener.host,
       verifyPeers: this.options.outgoingTls?.verify ?? true,
       secureContext: secure ? this.outgoingContext() : undefined,
     }
     const kind = transport === 'ws' || transport === 'wss' ? WebSocketConnection : StreamConnection
-    return kind.connect(this.host, listener, peer, how)
+    return kind.connect(this.host, listener, to, how)
   }
 
   localAddress(flow: Flow): { host: string; port: number } {

@@ -3,8 +3,8 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { SipRequest } from '../message/sip-message.js'
 import { StreamFramer, type FramerEvent } from '../message/stream-framer.js'
-import { acceptedPeer, Connection } from './connection.js'
-import type { ConnectionHost, ConnectOptions, Peer } from './connection.js'
+import { acceptedRemote, Connection } from './connection.js'
+import type { ConnectionHost, ConnectOptions, Remote } from './connection.js'
 import type { AcceptedPlace } from './connections.js'
 import { clientOptions } from './tls-options.js'
 import type { Listener } from './transport.js'
@@ -18,10 +18,10 @@ export class StreamConnection extends Connection {
   private constructor(
     host: ConnectionHost,
     listener: Listener,
-    peer: Peer,
+    remote: Remote,
     private readonly stream: net.Socket,
   ) {
-    super(host, listener, peer)
+    super(host, listener, remote)
     this.framer = new StreamFramer(host.limits)
     this.adopt(stream)
     stream.on('data', (chunk: Buffer) => this.read(chunk))
@@ -34,7 +34,7 @@ export class StreamConnection extends Connection {
     socket: net.Socket,
     place: AcceptedPlace | undefined,
   ): StreamConnection {
-    const connection = new StreamConnection(host, listener, acceptedPeer(socket, place), socket)
+    const connection = new StreamConnection(host, listener, acceptedRemote(socket, place), socket)
     connection.established()
     return connection
   }
@@ -43,21 +43,21 @@ export class StreamConnection extends Connection {
   static connect(
     host: ConnectionHost,
     listener: Listener,
-    peer: Peer,
+    remote: Remote,
     options: ConnectOptions,
   ): StreamConnection {
     const { localAddress } = options
     const to = {
-      host: peer.address,
-      port: peer.port,
+      host: remote.address,
+      port: remote.port,
       noDelay: true,
       ...(localAddress !== undefined && { localAddress }),
     }
     const secure = listener.transport === 'tls'
     const socket = secure
-      ? tls.connect({ ...to, ...clientOptions(options, peer.serverName) })
+      ? tls.connect({ ...to, ...clientOptions(options, remote.serverName) })
       : net.connect(to)
-    const connection = new StreamConnection(host, listener, peer, socket)
+    const connection = new StreamConnection(host, listener, remote, socket)
     socket.once(secure ? 'secureConnect' : 'connect', () => connection.established())
     return connection
   }

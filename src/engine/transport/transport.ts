@@ -68,6 +68,17 @@ export interface PeerCertificate {
 /** Called once if the bytes could not be handed to the network (refused, reset, unreachable, closed). */
 export type SendFailure = (error: Error) => void
 
+/** Nothing could be sent since no connection came about: refused, unreachable, no answer in time. */
+export class NotConnected extends Error {
+  /** That of the cause, such as ECONNREFUSED. */
+  readonly code: string | undefined
+
+  constructor(cause: NodeJS.ErrnoException) {
+    super(cause.message, { cause })
+    this.code = cause.code
+  }
+}
+
 export interface TransportHandlers {
   /** A complete, syntactically valid message. `flow` is where it came from. Must not throw. */
   onMessage(message: SipMessage, flow: Flow): void
@@ -93,6 +104,11 @@ export interface TransportLimits {
   maxConnectionsPerSource: number
   /** A stream connection without any traffic for this long is closed, ms. */
   idleTimeoutMs: number
+  /**
+   * The same for accepted ones of strangers, see `vouch`: more than timer C, or a call that rings would lose its caller.
+   * Default 240,000.
+   */
+  strangerIdleTimeoutMs?: number
   /** A stream message that is not complete after this long closes the connection, ms. */
   partialMessageTimeoutMs: number
   /**
@@ -185,7 +201,8 @@ export interface TransportLayer {
   probe(flow: Flow): Error | undefined
   /**
    * The application has accepted something that came over this flow. Accepted stream connections of which that is not
-   * known are closed in favour of others when `maxConnections` is reached.
+   * known may be silent for `strangerIdleTimeoutMs` only, and are closed in favour of others when `maxConnections` is
+   * reached.
    */
   vouch(flow: Flow): void
   /** True if host:port (host a literal address or `localhost`) is one of our listeners, bound or advertised. */

@@ -5,8 +5,8 @@ import { isUtf8 } from 'node:buffer'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { RawData } from 'ws'
 import { formatHostPort } from '../message/host.js'
-import { acceptedPeer, Connection } from './connection.js'
-import type { ConnectionHost, ConnectOptions, Peer } from './connection.js'
+import { acceptedRemote, Connection } from './connection.js'
+import type { ConnectionHost, ConnectOptions, Remote } from './connection.js'
 import type { AcceptedPlace } from './connections.js'
 import { clientOptions } from './tls-options.js'
 import type { Listener, TransportLimits } from './transport.js'
@@ -27,10 +27,10 @@ export class WebSocketConnection extends Connection {
   private constructor(
     host: ConnectionHost,
     listener: Listener,
-    peer: Peer,
+    remote: Remote,
     private readonly ws: WebSocket,
   ) {
-    super(host, listener, peer)
+    super(host, listener, remote)
     ws.on('message', (data, isBinary) => this.read(data, isBinary))
     // Where the peer has broken the protocol, ws tells it so in a close frame, which still has to go out.
     ws.on('error', (error) => this.end(error))
@@ -44,7 +44,7 @@ export class WebSocketConnection extends Connection {
     socket: net.Socket,
     place: AcceptedPlace | undefined,
   ): WebSocketConnection {
-    const connection = new WebSocketConnection(host, listener, acceptedPeer(socket, place), ws)
+    const connection = new WebSocketConnection(host, listener, acceptedRemote(socket, place), ws)
     connection.adopt(socket)
     connection.established()
     return connection
@@ -54,18 +54,20 @@ export class WebSocketConnection extends Connection {
   static connect(
     host: ConnectionHost,
     listener: Listener,
-    peer: Peer,
+    remote: Remote,
     options: ConnectOptions,
   ): WebSocketConnection {
     const { localAddress } = options
-    const authority = formatHostPort(peer.address, peer.port)
+    const authority = formatHostPort(remote.address, remote.port)
     const ws = new WebSocket(`${listener.transport}://${authority}`, subprotocol, {
-      ...(listener.transport === 'wss' && clientOptions(options, peer.serverName)),
+      ...(listener.transport === 'wss' && clientOptions(options, remote.serverName)),
       ...(localAddress !== undefined && { localAddress }),
-      ...(peer.serverName !== undefined && { headers: { Host: formatHostPort(peer.serverName, peer.port) } }),
+      ...(remote.serverName !== undefined && {
+        headers: { Host: formatHostPort(remote.serverName, remote.port) },
+      }),
       ...frameOptions(host.limits),
     })
-    const connection = new WebSocketConnection(host, listener, peer, ws)
+    const connection = new WebSocketConnection(host, listener, remote, ws)
     ws.once('upgrade', (answer) => connection.adopt(answer.socket))
     ws.once('open', () => connection.established())
     return connection

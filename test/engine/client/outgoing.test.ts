@@ -3,9 +3,9 @@ import t from 'tap'
 import { Outgoing, type OutgoingRequest } from '../../../src/engine/client/outgoing.js'
 import { SipRequest } from '../../../src/engine/message/sip-message.js'
 import { defaultTiming } from '../../../src/engine/transaction/timers.js'
-import type { Flow } from '../../../src/engine/transport/transport.js'
+import { NotConnected, type Flow } from '../../../src/engine/transport/transport.js'
 import { FakeNet } from '../../support/fake-net.js'
-import { srv, StubDns } from '../../support/stub-dns.js'
+import { naptr, srv, StubDns } from '../../support/stub-dns.js'
 
 function request(method: string, uri: string, padding = 0): SipRequest {
   const message = new SipRequest(method, uri)
@@ -371,7 +371,7 @@ t.test('the size counts as it leaves, with Via and what is added for the flow', 
 t.test('who takes no TCP gets it over UDP, now and for the next ten minutes', async (t) => {
   const net = new FakeNet()
   const first = send(net, request('INVITE', 'sip:192.0.2.1', 1300))
-  net.failLast()
+  net.failLast(new NotConnected(new Error('refused')))
   t.strictSame(net.log, ['INVITE tcp 192.0.2.1:5060', 'INVITE udp 192.0.2.1:5060'])
   t.equal(net.scheduler.now(), 0)
   net.answer(first.copy(1), 200)
@@ -381,6 +381,33 @@ t.test('who takes no TCP gets it over UDP, now and for the next ten minutes', as
   net.scheduler.advance(600_000)
   const later = send(net, request('INVITE', 'sip:192.0.2.1', 1300))
   t.equal(later.flows[0]?.transport, 'tcp')
+})
+
+t.test('a connection that breaks says nothing about the next one', async (t) => {
+  const net = new FakeNet()
+  const first = send(net, request('INVITE', 'sip:192.0.2.1', 1300))
+  net.failLast(new Error('connection closed'))
+  t.equal(first.flows[1]?.transport, 'udp')
+  const second = send(net, request('INVITE', 'sip:192.0.2.1', 1300))
+  t.equal(second.flows[0]?.transport, 'tcp')
+})
+
+t.test('what no datagram can hold goes to the servers that take connections', async (t) => {
+  const net = new FakeNet(
+    new StubDns({
+      'NAPTR example.com': [naptr('SIP+D2U', 'u.example.com', 1), naptr('SIP+D2T', 't.example.com', 2)],
+      'SRV u.example.com': [srv('a.example.com', 5060)],
+      'SRV t.example.com': [srv('b.example.com', 5060)],
+      'A a.example.com': ['192.0.2.1'],
+      'A b.example.com': ['192.0.2.2'],
+    }),
+  )
+  const { told, copy } = send(net, request('MESSAGE', 'sip:example.com', 65_500))
+  await settled()
+  net.failLast(new NotConnected(new Error('refused')))
+  t.strictSame(net.log, ['MESSAGE tcp 192.0.2.1:5060', 'MESSAGE tcp 192.0.2.2:5060'])
+  net.answer(copy(1), 200)
+  t.strictSame(told, ['200'])
 })
 
 t.test('who takes connections but says nothing gets it over UDP', async (t) => {

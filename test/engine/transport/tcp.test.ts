@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { createPhone } from '../../support/phone.js'
 import { param } from '../../support/sip-text.js'
+import { NotConnected } from '../../../src/engine/transport/transport.js'
 import { on, options, startLayer } from './harness.js'
 
 for (const host of ['127.0.0.1', '::1']) {
@@ -120,6 +121,27 @@ t.test('a silent connection is closed', async (t) => {
   )
   t.equal(harness.connections[1]!.flow.open, false)
 })
+
+t.test(
+  'a stranger may be silent for a shorter time than who is known here, and whom we have called',
+  async (t) => {
+    const harness = await startLayer(t, { limits: { strangerIdleTimeoutMs: 50 } })
+    const [known, stranger] = [await harness.phone('tcp'), await harness.phone('tcp')]
+    for (const phone of [known, stranger]) phone.send(options(phone))
+    for (const phone of [known, stranger]) await phone.expect(200)
+    const { flow } = harness.messages.find(({ flow: { remotePort } }) => remotePort === known.localPort)!
+    harness.layer.vouch(flow)
+    const server = await harness.phone('tcp', { listen: true, connect: false })
+    const outgoing = harness.layer.openFlow('tcp', '127.0.0.1', server.localPort)!
+    await harness.until(() => harness.connections.length === 3)
+    await stranger.untilClosed()
+    const another = await harness.phone('tcp')
+    await another.untilClosed()
+    t.ok(flow.open)
+    t.ok(outgoing.open)
+    harness.layer.vouch(flow)
+  },
+)
 
 t.test(
   'connections above the limits are closed at once, the others live, and places are given back',
@@ -279,6 +301,7 @@ t.test('a refused connection fails every send that waited, each once', async (t)
   t.strictSame(failures, [], 'not before send has returned')
   await Promise.all(failed)
   t.match(failures, [{ code: 'ECONNREFUSED' }, { code: 'ECONNREFUSED' }])
+  t.ok(failures.every((failure) => failure instanceof NotConnected))
   t.equal(failures.length, 2)
   t.equal(flow.open, false)
   t.equal(layer.findFlow('tcp', '127.0.0.1', port), undefined)
