@@ -1,4 +1,5 @@
 /** The SIP texts that an application sends: start line, header fields, body; no Via, often folded into one line. */
+import { isToken } from '../message/chars.js'
 import { canonicalName, labelFor } from '../message/header-names.js'
 import { splitList } from '../message/comma-list.js'
 
@@ -8,7 +9,10 @@ export interface AppMessage {
   body: Buffer
 }
 
-/** Reads latin1 text. Lines without a colon are left out: nothing of them could be sent. */
+/**
+ * Reads latin1 text. Lines that begin with no name of a header field are left out: nothing of them could be sent.
+ * drachtio-srf makes such names of some that it has received (`constructor`), and an application may pass them on.
+ */
 export function parseAppMessage(text: string): AppMessage {
   const gap = text.indexOf('\r\n\r\n')
   const head = gap < 0 ? text : text.slice(0, gap)
@@ -17,8 +21,8 @@ export function parseAppMessage(text: string): AppMessage {
   const headers: AppMessage['headers'] = []
   for (const line of lines) {
     const colon = line.indexOf(':')
-    if (colon <= 0) continue
-    const label = line.slice(0, colon).trim()
+    const label = line.slice(0, Math.max(colon, 0)).trim()
+    if (!isToken(label)) continue
     const name = canonicalName(label)
     const value = line.slice(colon + 1).trim()
     for (const one of unfold(name, value))

@@ -2,6 +2,7 @@
  * Over which connection a registered phone is reached, by the Contact that it registered: for applications that send to
  * that Contact alone, as they may on drachtio-server. Phones behind NAT and browsers take no connections themselves.
  */
+import { isPrivate } from '../dialog/reach.js'
 import { parseNameAddr } from '../message/name-addr.js'
 import { findParam } from '../message/params.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
@@ -13,6 +14,8 @@ interface Registered {
   /** The Contact's URI as the phone wrote it. */
   text: string
   uri: SipUri
+  /** Whose it is: the address of record, user@host. */
+  account: string
   flow: Flow
   /** Milliseconds, of `now`. */
   until: number
@@ -39,6 +42,7 @@ export class RegisteredFlows {
   learn(register: SipRequest, response: SipResponse, flow: Flow): void {
     if (response.status < 200 || response.status > 299 || !isReliable(flow.transport) || !flow.open) return
     this.#sweep()
+    const account = accountOf(register)
     const granted = new Map<string, number>()
     for (const value of response.values('contact')) {
       const address = parseNameAddr(value)
@@ -49,21 +53,23 @@ export class RegisteredFlows {
     for (const value of register.values('contact')) {
       const address = parseNameAddr(value)
       const uri = address && parseUri(address.uri)
-      if (!address || !uri) continue
+      if (!address || !uri || !mayBe(uri, flow)) continue
       const asked = seconds(findParam(address.params, 'expires')) ?? seconds(register.get('expires'))
       // A 200 lists all contacts that are registered (§10.3 step 8). Applications that list none meant this one.
       const expires =
         granted.size > 0
           ? (granted.get(address.uri) ?? 0)
           : (seconds(response.get('expires')) ?? asked ?? defaultExpires)
-      this.#forget(addressOf(uri), (other) => other.text === address.uri)
-      if (expires > 0) this.#add({ text: address.uri, uri, flow, until: this.now() + expires * 1000 })
+      const { uri: text } = address
+      this.#forget(addressOf(uri), (other) => other.text === text && other.account === account)
+      if (expires > 0) this.#add({ text, uri, account, flow, until: this.now() + expires * 1000 })
     }
   }
 
   /**
    * The phone that a Request-URI names: by its very Contact, else by user, host, port, and transport if the URI has one;
-   * with nothing but user and host, by these. Of several the one that registered last.
+   * with nothing but user and host, by these. Of several the one that registered last; none if they belong to different
+   * accounts, since any phone may register the Contact of another one.
    */
   find(text: string): Peer | undefined {
     if (this.#byAddress.size === 0) return undefined
@@ -72,8 +78,11 @@ export class RegisteredFlows {
     if (!known) return undefined
     const now = this.now()
     const live = known.filter(({ flow, until }) => flow.open && until > now)
-    const flow = (live.findLast((one) => one.text === text) ?? live.findLast((one) => isMeant(uri, one)))
-      ?.flow
+    const exact = live.filter((one) => one.text === text)
+    const meant = exact.length > 0 ? exact : live.filter((one) => isMeant(uri, one))
+    const last = meant.at(-1)
+    if (meant.some(({ account, flow }) => account !== last?.account && flow !== last?.flow)) return undefined
+    const flow = last?.flow
     return flow && { transport: flow.transport, address: flow.remoteAddress, port: flow.remotePort }
   }
 
@@ -121,6 +130,23 @@ function* firstKeys(map: ReadonlyMap<string, unknown>, count: number): Generator
 
 function addressOf({ user, host }: SipUri): string {
   return `${user ?? ''}@${host}`
+}
+
+function accountOf(register: SipRequest): string {
+  const uri = parseUri(parseNameAddr(register.get('to') ?? '')?.uri ?? '')
+  return uri ? addressOf(uri) : ''
+}
+
+/**
+ * Whether the phone behind that flow can be what its Contact says. A Contact may hold anything: by the address of a
+ * gateway a phone would get the calls that an application sends there. So it is the phone's own address, or one that
+ * leads nowhere from here: made up (RFC 7118 §5), of a private network, or of the test network of RFC 5737, which
+ * SIP.js uses.
+ */
+function mayBe({ host }: SipUri, { remoteAddress }: Flow): boolean {
+  return (
+    host === remoteAddress || host.endsWith('.invalid') || isPrivate(host) || /^192\.0\.2\.\d+$/.test(host)
+  )
 }
 
 function isMeant(wanted: SipUri, { uri, flow }: Registered): boolean {

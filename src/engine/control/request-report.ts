@@ -46,7 +46,9 @@ export class RequestReport {
 
   response(response: SipResponse, flow: Flow | undefined, dialog: Dialog | undefined): void {
     const dialogId = dialog?.id ?? this.dialogId
-    this.told.send(sipEvent(response, { source: 'network', flow, transactionId: this.id, dialogId }))
+    this.told.send(
+      sipEvent(readable(response), { source: 'network', flow, transactionId: this.id, dialogId }),
+    )
   }
 
   /** No response has come: one is made, as drachtio-server does, so that there is one way to fail. */
@@ -61,6 +63,19 @@ export class RequestReport {
     this.#confirmed = true
     this.told.answer(this.ref, sentAnswer(this.transport, this.#sent.request, this.#sent.flow, this.id))
   }
+}
+
+const provisional: ReadonlySet<number> = new Set([100, 180, 181, 182, 183, 199])
+
+/**
+ * RFC 3261 §8.1.3.2: a provisional response that nobody knows is to be treated as 183. An application that hands one on by
+ * drachtio-srf's `createB2BUA` would die of it.
+ */
+function readable(response: SipResponse): SipResponse {
+  if (response.status >= 200 || provisional.has(response.status)) return response
+  const copy = response.clone()
+  copy.status = 183
+  return copy
 }
 
 /** `OK` with the request as it was sent, and the address that it was sent from. */

@@ -50,7 +50,8 @@ function isHidden(hop: SipUri | undefined, flow: Flow): boolean {
   return hop.host.endsWith('.invalid') || (isPrivate(hop.host) && !isPrivate(flow.remoteAddress))
 }
 
-function isPrivate(host: string): boolean {
+/** An address literal of such a network. */
+export function isPrivate(host: string): boolean {
   const family = isIP(host)
   return family !== 0 && privateNetworks.check(host, family === 4 ? 'ipv4' : 'ipv6')
 }

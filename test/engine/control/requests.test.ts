@@ -181,9 +181,10 @@ t.test('registered connections', async (t) => {
       flow: ReturnType<typeof fakeFlow>,
       contact: string,
       granted: readonly string[] = [`${contact};expires=60`],
-      more: { expires?: string; status?: number } = {},
+      more: { expires?: string; status?: number; account?: string } = {},
     ): void => {
       const request = new SipRequest('REGISTER', 'sip:example.com')
+      request.append('to', `<sip:${more.account ?? 'bob'}@example.com>`)
       request.append('contact', contact)
       if (more.expires !== undefined) request.append('expires', more.expires)
       const headers = granted.map((value) => ['Contact', value] as const)
@@ -218,6 +219,29 @@ t.test('registered connections', async (t) => {
     register(fakeFlow('udp'), '<sip:pat@10.0.0.4>')
     t.equal(flows.size, 1)
     t.equal(flows.find('sip:bob@10.0.0.2'), undefined)
+  })
+
+  t.test('no phone gets what is meant for another one, or for a gateway', async (t) => {
+    const { flows, register, connection } = setUp()
+    const contact = '<sip:bob@10.0.0.1:5070;transport=tcp>'
+    const uri = 'sip:bob@10.0.0.1:5070;transport=tcp'
+    const [bob, again, eve] = [connection(1), connection(2), connection(3)]
+    register(bob, contact)
+    register(again, contact)
+    t.equal(flows.find(uri)?.port, 2, 'the same account has come back')
+    register(eve, contact, undefined, { account: 'eve' })
+    t.equal(flows.find(uri), undefined, 'it could be either')
+    register(eve, contact, undefined, { account: 'eve', expires: '0' })
+    flows.closed(eve)
+    t.equal(flows.find(uri)?.port, 2)
+    register(again, contact, undefined, { account: 'second-line' })
+    t.equal(flows.find(uri)?.port, 2, 'one phone with two accounts')
+    for (const host of ['gateway.example.com', '198.51.100.7', '[2001:db8::7]']) {
+      register(eve, `<sip:5550100@${host}>`)
+      t.equal(flows.find(`sip:5550100@${host}`), undefined, host)
+    }
+    register(eve, `<sip:eve@${eve.remoteAddress}:5062>`)
+    t.equal(flows.find(`sip:eve@${eve.remoteAddress}:5062`)?.port, 3, 'its own address')
   })
 
   t.test('until it expires, is withdrawn, or the connection closes', async (t) => {
