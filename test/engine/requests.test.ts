@@ -7,13 +7,20 @@ import type { Test } from 'tap'
 import type { Engine } from '../../src/engine/engine.js'
 import type { Dns } from '../../src/engine/resolve/dns.js'
 import { answer, branchOf, contactOf, takeCall } from '../support/callee.js'
-import { inDialog, calleeSide, sdp } from '../support/call.js'
+import { calleeSide, callerSide, inDialog, sdp } from '../support/call.js'
 import { deferred } from '../support/deferred.js'
 import { startEdge, targetOf, type TestEdge } from '../support/edge.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { createPhone, type Phone, type ReceivedMessage } from '../support/phone.js'
 import { digestAuthorization, param, uriOf } from '../support/sip-text.js'
-import type { App, AppRequest, AppResponse, Dialog, SipError } from '../support/srf.js'
+import {
+  isSipError,
+  type App,
+  type AppRequest,
+  type AppResponse,
+  type Dialog,
+  type SipError,
+} from '../support/srf.js'
 import { until } from '../support/tools.js'
 
 /** Nobody waits for it. */
@@ -589,6 +596,23 @@ t.test('a request with Call-ID and From tag of a dialog is sent within it', asyn
   t.equal(info.uri, 'sip:other@192.0.2.1', 'as the application wants it')
 })
 
+t.test('a provisional response that nobody knows counts as 183 (RFC 3261 §8.1.3.2)', async (t) => {
+  const { app, phone } = await set(t)
+  const seen: number[] = []
+  const call = app.createUAC(
+    contactOf(phone),
+    { localSdp: sdp },
+    { cbProvisional: ({ status }) => seen.push(status) },
+  )
+  const received = await phone.expect('INVITE')
+  phone.reply(received, 185)
+  phone.reply(received, 180)
+  phone.reply(received, 607)
+  const failed = await call.catch((error: unknown) => error)
+  t.ok(isSipError(failed) && failed.status === 607)
+  t.strictSame(seen, [183, 180])
+})
+
 t.test('when its connection is gone, a phone is reached where it takes new ones', async (t) => {
   const { app, edge, phone } = await set(t, 'tcp')
   const uas = deferred<Dialog>()
@@ -602,8 +626,11 @@ t.test('when its connection is gone, a phone is reached where it takes new ones'
   t.teardown(() => listening.close())
   const contact = contactOf(listening)
   phone.send(phone.request({ method: 'INVITE', uri: 'sip:x@localhost', contact, body: sdp }))
-  await phone.expect(200)
+  const side = callerSide(await phone.expect(200))
   const dialog = await uas.promise
+  const acked = new Promise<unknown>((resolve) => dialog.on('ack', resolve))
+  phone.send(inDialog(phone, 'ACK', side))
+  await acked
   await phone.close()
   await until('the connection is gone', () => edge.engine.stats().transport.connections === 0)
   const ended = dialog.destroy()

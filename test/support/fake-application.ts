@@ -61,6 +61,7 @@ export class FakeApplication {
       unique: () => net.unique(),
       registered: (uri) =>
         uri === registered ? { transport: 'tcp', address: '192.0.2.50', port: 40_000 } : undefined,
+      afterAck: (_, run) => run(),
       tell: (dialog, message) => this.events.push(`${message.cseq.method} ${dialog.id}`),
       settle: () => {},
       cancelled: () => {},

@@ -59,6 +59,7 @@ export class Applications implements CommandHandler {
       ...env,
       dialogs,
       registered: (uri) => this.#registered.find(uri),
+      afterAck: (dialog, run) => this.#uas.afterAck(dialog, run),
       tell: (dialog, message, event) => this.#tell(dialog, message, event),
       cancelled: (incoming, cancel, dialogId) => this.#tellCancelled(incoming, cancel, dialogId),
       settle: (dialog, request, response, side) => this.#sessions.settle(dialog, request, response, side),
@@ -207,7 +208,7 @@ export class Applications implements CommandHandler {
       this.#uas.answered(pending, response)
     }
     owner.send(
-      sipEvent(request, {
+      sipEvent(dialog ? addressedTo(dialog, request) : request, {
         source: 'network',
         flow,
         transactionId: id,
@@ -248,4 +249,15 @@ export class Applications implements CommandHandler {
     const owner = this.#pending.get(id)?.owner
     owner?.send(sipEvent(cancel, { source: 'network', flow, transactionId: id, dialogId }))
   }
+}
+
+/**
+ * The request with the To value that is ours in this dialog. A peer may write any URI there, since only the tags count;
+ * one that drachtio-srf can't read would end the application that is subscribed to something.
+ */
+function addressedTo(dialog: Dialog, request: SipRequest): SipRequest {
+  if (request.get('to') === dialog.local) return request
+  const copy = request.clone()
+  copy.set('to', dialog.local)
+  return copy
 }

@@ -88,9 +88,13 @@ export class Requests {
   closed(owner: Application): void {
     for (const outstanding of [...this.#outstanding.values()]) {
       if (outstanding.owner !== owner) continue
-      // What is left of an INVITE, it settles itself.
-      if (outstanding.uac instanceof UacInvite) continue
-      outstanding.uac.abandon()
+      const { uac } = outstanding
+      if (uac instanceof UacInvite) {
+        // What is left of it, it settles itself.
+        uac.disown()
+        continue
+      }
+      uac.abandon()
       outstanding.finish()
     }
     for (const invite of [...this.#invites.values()]) if (invite.owner === owner) invite.uac.disown()
@@ -190,7 +194,7 @@ export class Requests {
       },
       onFailure: (status) => {
         finish(responseTo(request, status))
-        report.underWay(() => this.#likely(request, way))
+        report.underWay(() => this.#likely(request, way, dialog))
         report.failed(status === 430 && !named ? 410 : status, dialog)
       },
     }
@@ -210,8 +214,11 @@ export class Requests {
     if (request.method === 'BYE') this.records.ended('application', request, 'normal-release')
     if (uac instanceof UacInvite) this.#invites.set(dialogId, { owner, uac })
     else if (subscribes) this.#subscribing.set(dialogId, uac)
-    uac.start()
-    report.underWay(() => this.#likely(request, way))
+    if (dialog && request.method === 'BYE') {
+      dialog.leaving = true
+      this.env.afterAck(dialog, () => uac.start())
+    } else uac.start()
+    report.underWay(() => this.#likely(request, way, dialog))
   }
 
   #acknowledge(owner: Application, ref: string, invite: UacInvite | undefined, message: AppMessage): void {
@@ -257,8 +264,9 @@ export class Requests {
   #dialog(owner: Application, id: string): Dialog {
     const dialog = this.env.dialogs.get(id)
     if (!dialog) throw new Refused(noDialog)
-    // drachtio-srf keeps its dialogs over a reconnect.
-    if (!dialog.owner.authenticated) dialog.owner = owner
+    // drachtio-srf keeps its dialogs over a reconnect. Who speaks in a dialog knows it; another application may have
+    // inherited it meanwhile, and did not.
+    dialog.owner = owner
     return dialog
   }
 
@@ -280,9 +288,13 @@ export class Requests {
   }
 
   /** The request as it would leave, as far as that can be known before its next hop is. */
-  #likely(request: SipRequest, way: Way): { request: SipRequest; flow: Flow | undefined } {
+  #likely(
+    request: SipRequest,
+    way: Way,
+    dialog: Dialog | undefined,
+  ): { request: SipRequest; flow: Flow | undefined } {
     const { transport } = this.env
-    const flow = likelyFlow(transport, way.nextHop ?? request.uri)
+    const flow = dialog && way.flow ? dialog.flow : likelyFlow(transport, way.nextHop ?? request.uri)
     const copy = request.clone()
     if (flow) nameOurselves(copy, transport, flow)
     return { request: copy, flow }

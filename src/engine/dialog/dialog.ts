@@ -55,6 +55,12 @@ export interface Dialog {
   ourInvite: boolean
   /** The INVITE of the peer that has no final response yet. */
   peerInvite: Incoming | undefined
+  /** An UPDATE of ours with an offer has no final response yet (RFC 3311 §5.2). */
+  ourUpdate: boolean
+  /** An UPDATE of the peer has none. */
+  peerUpdate: boolean
+  /** The application has sent BYE, and knows the call no longer; it lasts until the answer to that. */
+  leaving: boolean
   /** The session description that we sent last and that was taken; undefined: none. */
   localSdp: Buffer | undefined
   /** The session timer; undefined: none. */
@@ -66,8 +72,12 @@ export interface Dialog {
 /** Methods whose requests and 2xx responses move the remote target (§12.2, RFC 3311 §5.1, RFC 6665 §4.4.1). */
 const targetRefreshing = new Set(['INVITE', 'UPDATE', 'SUBSCRIBE', 'NOTIFY'])
 
+/**
+ * `|` separates the fields of drachtio's frames: a Call-ID or tag with one in it would end the name early, and a peer
+ * could have its dialog taken for that of another.
+ */
 export function dialogId(callId: string, fromTag: string): string {
-  return `${callId};from-tag=${fromTag}`
+  return `${callId};from-tag=${fromTag}`.replaceAll('|', '%7C')
 }
 
 /**
@@ -150,6 +160,9 @@ function begun(
   | 'usages'
   | 'ourInvite'
   | 'peerInvite'
+  | 'ourUpdate'
+  | 'peerUpdate'
+  | 'leaving'
   | 'localSdp'
   | 'session'
   | 'onEnd'
@@ -162,6 +175,9 @@ function begun(
     usages: new Set([usageOf(request)]),
     ourInvite: false,
     peerInvite: undefined,
+    ourUpdate: false,
+    peerUpdate: false,
+    leaving: false,
     localSdp: undefined,
     session: undefined,
     onEnd: [],

@@ -27,6 +27,7 @@ export class ServedInvite {
   #state: 'open' | 'accepted' | 'over' = 'open'
   #repeat: Timer | undefined
   #limit: Timer | undefined
+  readonly #waiting: (() => void)[] = []
 
   constructor(
     private readonly env: TransactionEnvironment,
@@ -89,6 +90,12 @@ export class ServedInvite {
     return this.#state === 'accepted'
   }
 
+  /** Calls back when no ACK is missing (any more): now, with the ACK, or when there is nothing to wait for. */
+  afterAck(run: () => void): void {
+    if (this.awaitsAck) this.#waiting.push(run)
+    else run()
+  }
+
   /** A reliable provisional response has not been acknowledged. */
   get awaitsPrack(): boolean {
     return this.#reliable?.awaitsPrack ?? false
@@ -102,6 +109,7 @@ export class ServedInvite {
     this.#reliable?.stop()
     this.#held?.onOutcome(tooLate)
     this.#held = undefined
+    for (const run of this.#waiting.splice(0)) run()
   }
 
   #accept(response: SipResponse, onOutcome: (outcome: Outcome) => void): void {

@@ -15,6 +15,9 @@ export interface Session {
 /** §4: no interval may be shorter, seconds. */
 const minimum = 90
 
+/** Longer ones are kept as if they were a day, seconds: nobody may have us hold timers for years. */
+const maximum = 86_400
+
 interface Interval {
   seconds: number
   /** Which side of the transaction it stands in is to refresh; absent: not said. */
@@ -29,7 +32,7 @@ export function sessionExpires(message: SipMessage): Interval | undefined {
   // The helper reads the parameters behind any value.
   const refresher = headerParam(value, 'refresher')?.toLowerCase()
   return {
-    seconds: Number(seconds),
+    seconds: Math.min(Number(seconds), maximum),
     refresher: refresher === 'uac' || refresher === 'uas' ? refresher : undefined,
   }
 }

@@ -38,6 +38,7 @@ export class UacRequest {
       onResponse: (response) => this.#onResponse(response),
       onFailure: (status) => {
         const { dialog, request } = what
+        this.#closeOffer()
         if (dialog) concludeWithin(env.dialogs, dialog, request, status)
         if (this.#notified) env.dialogs.remove(this.#notified)
         user.onFailure(status)
@@ -47,12 +48,15 @@ export class UacRequest {
   }
 
   start(): void {
+    const { dialog, request } = this.what
+    if (dialog && request.method === 'UPDATE' && request.body.length > 0) dialog.ourUpdate = true
     this.#outgoing.start()
   }
 
   /** The application is gone; a BYE that is on its way still ends its dialog. */
   abandon(): void {
     if (this.what.request.method === 'BYE') return
+    this.#closeOffer()
     this.#outgoing.abandon()
     this.#releaseLater()
   }
@@ -86,6 +90,7 @@ export class UacRequest {
   #applyFinal(response: SipResponse): Dialog | undefined {
     const { env, what } = this
     const { request } = what
+    this.#closeOffer()
     const subscribes = response.status < 300 && beginsUsage(request, response)
     let { dialog } = what
     if (!dialog) {
@@ -101,6 +106,11 @@ export class UacRequest {
     if (request.method === 'UPDATE' && response.status < 300) env.settle(dialog, request, response, 'uac')
     if (request.method === 'BYE' && dialog.state !== 'ended') keepForCredentials(env, dialog)
     return dialog
+  }
+
+  #closeOffer(): void {
+    const { dialog, request } = this.what
+    if (dialog && request.method === 'UPDATE') dialog.ourUpdate = false
   }
 
   /** drachtio-srf gives its application the new dialog a turn later than it could give it the NOTIFY. */

@@ -13,6 +13,8 @@ import { nextHopOf } from './reach.js'
 export interface UacEnvironment extends DialogEnvironment {
   /** The connection over which the phone with this Contact has registered. */
   registered(uri: string): Peer | undefined
+  /** Calls back when no ACK to a 2xx of ours is missing in that dialog (any more). */
+  afterAck(dialog: Dialog, run: () => void): void
 }
 
 /** Where a request goes instead of its topmost Route or Request-URI. */

@@ -36,6 +36,9 @@ export interface Served {
 /** Methods whose responses make dialogs (§12.1; RFC 6665 §4.4.1; RFC 3515 §2.4.6). */
 const dialogMaking: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER'])
 
+/** Methods that have nothing to do with the call in their dialog (RFC 5057). */
+const ofSubscription: ReadonlySet<string> = new Set(['SUBSCRIBE', 'NOTIFY'])
+
 /** Whose 1xx (INVITE) and 2xx responses say where we are reached from now on. */
 const needContact: ReadonlySet<string> = new Set([...dialogMaking, 'UPDATE'])
 
@@ -77,6 +80,7 @@ export class Uas {
     if (!accepted) invite?.end()
     if (!dialog) return
     if (request.method === 'INVITE') dialog.peerInvite = undefined
+    if (request.method === 'UPDATE') dialog.peerUpdate = false
     if (accepted && hasSession(request)) this.env.settle(dialog, request, response, 'uas')
     if (accepted) expireLater(this.env, dialog, request, response)
     if (request.toTag === undefined) {
@@ -95,6 +99,7 @@ export class Uas {
     if (!acceptSequence(dialog, request)) return incoming.reply(500)
     const minimum = hasSession(request) ? tooBrief(request) : undefined
     if (minimum) return incoming.reply(422, undefined, minimum)
+    if (dialog.leaving && !ofSubscription.has(request.method)) return this.#receiveLate(incoming, dialog)
     switch (request.method) {
       case 'INVITE':
         // §14.2.
@@ -106,10 +111,13 @@ export class Uas {
         return deliver()
       case 'UPDATE':
         // RFC 3311 §5.2. Before the answer a call may negotiate in UPDATEs while its INVITE is open.
+        if (dialog.peerUpdate) return incoming.reply(500, undefined, retryLater())
+        if (dialog.ourUpdate && request.body.length > 0) return incoming.reply(491)
         if (dialog.state === 'confirmed' && request.body.length > 0) {
           if (dialog.ourInvite) return incoming.reply(491)
           if (dialog.peerInvite) return incoming.reply(500, undefined, retryLater())
         }
+        dialog.peerUpdate = true
         return deliver()
       case 'PRACK': {
         const release = this.#invites.get(dialog)?.receivePrack(request)
@@ -135,6 +143,13 @@ export class Uas {
     return true
   }
 
+  /** §15: the callee must not send BYE before the ACK to its 2xx. Calls back when that is no obstacle (any more). */
+  afterAck(dialog: Dialog, run: () => void): void {
+    const invite = this.#invites.get(dialog)
+    if (invite) invite.afterAck(run)
+    else run()
+  }
+
   /** §15.1.2: an INVITE that is open ends with the call; of several early dialogs, one may be ended in this way (§15). */
   #receiveBye(incoming: Incoming, dialog: Dialog, deliver: () => void): void {
     if (!dialog.usages.has('invite')) return incoming.reply(481)
@@ -143,6 +158,13 @@ export class Uas {
     if (state === 'early') incoming.reply(peerInvite ? 200 : 481)
     if (peerInvite) this.#terminate(peerInvite, dialog, 487, 'BYE')
     if (state === 'confirmed') deliver()
+  }
+
+  /** It has crossed the application's BYE (RFC 5407 §3.2.2, §3.3); to the application it would be a new call. */
+  #receiveLate(incoming: Incoming, dialog: Dialog): void {
+    const isBye = incoming.request.method === 'BYE'
+    incoming.reply(isBye ? 200 : 481)
+    if (isBye) this.env.dialogs.endUsage(dialog, 'invite')
   }
 
   /** §12.1.1, §13.3.1.4: Contact, and our own address where the application can't know it. */

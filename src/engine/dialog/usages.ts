@@ -15,17 +15,19 @@ export function usageOf(request: SipMessage): string {
 }
 
 /**
- * A NOTIFY has ended a subscription (RFC 6665 §4.1.3), sent or received. `refer` without an id means the first REFER
- * of the dialog (RFC 3515 §2.4.6).
+ * The subscription that a SUBSCRIBE or REFER makes, or that a NOTIFY means; undefined if there is no such one. `refer`
+ * without an id means the first REFER of the dialog (RFC 3515 §2.4.6).
  */
+export function subscriptionOf(dialog: Dialog, message: SipMessage): string | undefined {
+  const usage = usageOf(message)
+  if (message.cseq.method !== 'NOTIFY' || dialog.usages.has(usage)) return usage
+  return usage === 'refer;' ? [...dialog.usages].find((other) => other.startsWith(usage)) : undefined
+}
+
+/** A NOTIFY has ended a subscription (RFC 6665 §4.1.3), sent or received. */
 export function endSubscription(dialog: Dialog, notify: SipMessage): void {
-  const usage = usageOf(notify)
-  if (dialog.usages.delete(usage) || usage !== 'refer;') return
-  for (const other of dialog.usages) {
-    if (!other.startsWith('refer;')) continue
-    dialog.usages.delete(other)
-    return
-  }
+  const usage = subscriptionOf(dialog, notify)
+  if (usage !== undefined) dialog.usages.delete(usage)
 }
 
 /** RFC 6665 §4.1.3: this NOTIFY is the last one of its subscription. */

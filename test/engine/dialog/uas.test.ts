@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import type { EngineLimits } from '../../../src/engine/engine.js'
-import { callerSide, inDialog, invite, sdp, type Dialog as Side } from '../../support/call.js'
+import { calleeSide, callerSide, inDialog, invite, sdp, type Dialog as Side } from '../../support/call.js'
 import { startEdge, targetOf, type TestEdge } from '../../support/edge.js'
 import { FakeClock } from '../../support/fake-clock.js'
 import type { Phone, ReceivedMessage } from '../../support/phone.js'
@@ -181,6 +181,134 @@ t.test(
     t.equal((await ask('UPDATE', 4)).status, 200)
   },
 )
+
+t.test('one UPDATE at a time, and no offer that crosses ours (RFC 3311 §5.2)', async (t) => {
+  const { edge, phone } = await start(t)
+  const dialogs = await answering(edge)
+  const { dialog, ask, side } = await call(phone, dialogs)
+  const open: AppResponse[] = []
+  dialog.on('update', (_, res) => open.push(res))
+  phone.send(inDialog(phone, 'UPDATE', side, { cseq: 2 }))
+  await until('the UPDATE', () => open.length === 1)
+  const second = await ask('UPDATE', 3)
+  t.equal(second.status, 500)
+  t.ok(second.header('retry-after'))
+  open[0]?.send(200)
+  t.equal((await phone.expect(ofRequest('2 UPDATE'))).status, 200)
+  const ours = dialog.request({ method: 'UPDATE', body: sdp })
+  const offer = await phone.expect('UPDATE')
+  t.equal((await ask('UPDATE', 4, { body: sdp })).status, 491)
+  phone.reply(offer, 488)
+  await ours
+  const third = ask('UPDATE', 5, { body: sdp })
+  await until('the UPDATE', () => open.length === 2)
+  open[1]?.send(200)
+  t.equal((await third).status, 200)
+})
+
+t.test('BYE of the callee waits for the ACK to its 2xx (§15)', async (t) => {
+  const { edge, phone, clock } = await start(t)
+  const dialogs = await answering(edge)
+  phone.send(invite(phone))
+  const side = callerSide(await phone.expect(200))
+  await until('the dialog', () => dialogs.length === 1)
+  let cseq = 1
+  /** drachtio-srf itself answers with 200. */
+  const hasHungUp = async (side: Side): Promise<void> => {
+    for (let status: number | undefined = 200; status === 200;) {
+      phone.send(inDialog(phone, 'INFO', side, { cseq: ++cseq }))
+      status = (await phone.expect(ofRequest(`${cseq} INFO`))).status
+    }
+  }
+  const ended = dialogs[0]?.destroy()
+  await hasHungUp(side)
+  t.notOk(phone.received.some(({ method }) => method === 'BYE'))
+  phone.send(inDialog(phone, 'ACK', side))
+  const bye = await phone.expect('BYE')
+  phone.reply(bye, 200)
+  const shown = await ended
+  t.equal(shown?.get('call-id'), bye.header('call-id'))
+  t.equal(shown?.get('cseq'), bye.header('cseq'))
+  t.equal(shown?.uri, bye.uri)
+  t.equal(edge.engine.stats().dialogs, 0)
+
+  phone.send(invite(phone))
+  const other = callerSide(await phone.expect(200))
+  await until('the dialog', () => dialogs.length === 2)
+  const given = dialogs[1]?.destroy()
+  await hasHungUp(other)
+  clock.advance(32_000)
+  phone.reply(await phone.expect('BYE'), 200)
+  await given
+  t.equal(phone.received.filter(({ method }) => method === 'BYE').length, 2, 'one for each call')
+  t.equal(edge.engine.stats().dialogs, 0)
+})
+
+t.test('what crosses the BYE of the application is not given to it', async (t) => {
+  const { edge, phone } = await start(t)
+  let calls = 0
+  const dialogs: Dialog[] = []
+  await application(edge, (app) =>
+    app.invite((req, res) => {
+      calls++
+      void app.createUAS(req, res, { localSdp: sdp }).then((dialog) => dialogs.push(dialog))
+    }),
+  )
+  const { dialog, ask } = await call(phone, dialogs)
+  const ended = dialog.destroy()
+  const bye = await phone.expect('BYE')
+  phone.reply(bye, 401)
+  await ended
+  t.equal((await ask('INVITE', 2, { body: sdp })).status, 481, 'to drachtio-srf it would be a new call')
+  t.equal(calls, 1)
+  t.equal((await ask('BYE', 3)).status, 200, 'both have hung up')
+  t.equal(edge.engine.stats().dialogs, 0)
+})
+
+t.test("a caller can't have its dialog taken for that of another", async (t) => {
+  const { edge, phone } = await start(t)
+  const dialogs = await answering(edge)
+  const victim = await call(phone, dialogs, { callId: 'one', fromTag: 'tag' })
+  const ends: string[] = []
+  victim.dialog.on('destroy', () => ends.push('victim'))
+  for (const identity of [
+    { callId: 'one;from-tag=tag|', fromTag: 'x' },
+    { callId: 'one', fromTag: 'tag|x' },
+  ]) {
+    const other = await call(phone, dialogs, identity)
+    t.not(other.dialog.id, victim.dialog.id)
+    other.dialog.on('destroy', () => ends.push('other'))
+    t.equal((await other.ask('BYE', 2)).status, 200)
+  }
+  t.strictSame(ends, ['other', 'other'])
+  t.equal((await victim.ask('INFO', 2)).status, 200)
+})
+
+t.test('a To that drachtio-srf can not read does not get to an application that is subscribed', async (t) => {
+  const { edge, phone } = await start(t)
+  const app = await application(edge, () => {})
+  const subscribed = app.createUAC(`sip:bob@127.0.0.1:${phone.localPort}`, {
+    method: 'SUBSCRIBE',
+    headers: { Event: 'presence', Expires: '60' },
+  })
+  const received = await phone.expect('SUBSCRIBE')
+  const sent = phone.reply(received, 200, { contact: `sip:bob@127.0.0.1:${phone.localPort}` })
+  const seen: (string | undefined)[] = []
+  const dialog = await subscribed
+  dialog.on('notify', (req, res) => {
+    seen.push(req.get('to'))
+    res.send(200)
+  })
+  const side = calleeSide(received, sent)
+  const odd = side.to.replace(/<[^>]*>/, '<mailto:nobody@localhost>')
+  const headers = { Event: 'presence', 'Subscription-State': 'terminated' }
+  phone.send(inDialog(phone, 'NOTIFY', { ...side, to: odd }, { headers }))
+  const answer = await phone.expect(ofRequest('2 NOTIFY'))
+  t.equal(answer.status, 200)
+  t.match(answer.header('to'), 'mailto:', 'the peer gets its own To back')
+  t.strictSame(seen, [received.header('from')])
+  t.equal(edge.engine.stats().dialogs, 0)
+})
 
 t.test('a CANCEL that crosses the answer changes nothing (RFC 3261 §9.2)', async (t) => {
   const { edge, phone } = await start(t)
@@ -400,6 +528,32 @@ t.test('a subscription: refreshed, ended by a last NOTIFY, or by nobody', async 
   await subscribe()
   clock.advance(640_000)
   t.equal(edge.engine.stats().dialogs, 0, 'nobody has refreshed it')
+})
+
+t.test('a REFER whose outcome nobody is told leaves no dialog behind', async (t) => {
+  const { edge, phone, clock } = await start(t)
+  const dialogs = await answering(edge)
+  const { dialog, ask } = await call(phone, dialogs)
+  // drachtio-srf accepts it by itself.
+  t.equal((await ask('REFER', 2, { headers: { 'Refer-To': '<sip:x@y>' } })).status, 200)
+  t.equal((await ask('BYE', 3)).status, 200)
+  t.equal(edge.engine.stats().dialogs, 1, 'a NOTIFY may follow')
+  clock.advance(32_000)
+  t.equal(edge.engine.stats().dialogs, 0)
+  t.notOk(dialog.connected)
+
+  const other = await call(phone, dialogs)
+  t.equal((await other.ask('REFER', 2, { headers: { 'Refer-To': '<sip:x@y>' } })).status, 200)
+  const headers = { Event: 'refer', 'Subscription-State': 'active;expires=100' }
+  const told = other.dialog.request({ method: 'NOTIFY', headers })
+  phone.reply(await phone.expect('NOTIFY'), 200)
+  await told
+  t.equal((await other.ask('BYE', 3)).status, 200)
+  clock.advance(120_000)
+  t.equal(edge.engine.stats().dialogs, 1)
+  clock.advance(12_000)
+  t.equal(edge.engine.stats().dialogs, 0)
+  t.equal(clock.pending, 0, 'and no timer')
 })
 
 t.test('the application gives a silent call up', async (t) => {
