@@ -14,6 +14,8 @@ export interface CacheLimits {
   negativeTtl: number
   /** That nobody could be asked. */
   failureTtl: number
+  /** For so long after its time an answer still serves if nobody can be asked for a newer one (RFC 8767). */
+  staleTtl: number
   /** Answers remembered. */
   entries: number
   /** Records of one answer. */
@@ -31,6 +33,7 @@ export const defaultCacheLimits: CacheLimits = {
   defaultTtl: 60_000,
   negativeTtl: 30_000,
   failureTtl: 5000,
+  staleTtl: 86_400_000,
   entries: 5000,
   records: 32,
   atOnce: 50,
@@ -44,6 +47,8 @@ interface Entry {
   answer: Promise<AnyAnswer>
   /** Scheduler time; Infinity while it is being asked. */
   until: number
+  /** How long it may stand in for a newer one. */
+  usableUntil: number
 }
 
 export class CachedDns implements Dns {
@@ -63,7 +68,7 @@ export class CachedDns implements Dns {
     const key = `${type} ${name.toLowerCase()}`
     let entry = this.#entries.get(key)
     if (!entry || entry.until <= this.scheduler.now()) {
-      entry = this.#ask(type, name)
+      entry = this.#ask(type, name, entry)
       this.#entries.delete(key)
       this.#entries.set(key, entry)
       if (this.#entries.size > this.limits.entries) this.#forgetOldest()
@@ -71,16 +76,24 @@ export class CachedDns implements Dns {
     return entry.answer as Promise<Answer<RecordTypes[Type]>>
   }
 
-  #ask(type: keyof RecordTypes, name: string): Entry {
-    const { records, failureTtl } = this.limits
-    const answer = this.#gate
-      .run(() => this.#inTime(this.source.query(type, name)))
-      .then((found) => ({ ...found, records: found.records.slice(0, records) }))
-    const entry: Entry = { answer, until: Infinity }
-    answer.then(
-      (found) => (entry.until = this.scheduler.now() + this.#holds(found)),
-      // A flood of other names says nothing about this one.
-      (error: unknown) => (entry.until = this.scheduler.now() + (error instanceof GateFull ? 0 : failureTtl)),
+  #ask(type: keyof RecordTypes, name: string, known: Entry | undefined): Entry {
+    const { records, failureTtl, staleTtl } = this.limits
+    const fresh = this.#gate.run(() => this.#inTime(this.source.query(type, name)))
+    const entry: Entry = { answer: fresh, until: Infinity, usableUntil: 0 }
+    entry.answer = fresh.then(
+      (found) => {
+        entry.until = this.scheduler.now() + this.#holds(found)
+        entry.usableUntil = found.records.length > 0 ? entry.until + staleTtl : 0
+        return { ...found, records: found.records.slice(0, records) }
+      },
+      (error: unknown) => {
+        const now = this.scheduler.now()
+        // A flood of other names says nothing about this one.
+        entry.until = error instanceof GateFull ? now : now + failureTtl
+        if (!known || known.usableUntil <= now) throw error
+        entry.usableUntil = known.usableUntil
+        return known.answer
+      },
     )
     return entry
   }

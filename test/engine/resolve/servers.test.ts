@@ -61,6 +61,30 @@ t.test('that there is nothing holds for a while, that nobody could be asked for 
   t.equal(await ask(), 5)
 })
 
+t.test('an answer outlives DNS by a day, that there is nothing does not', async (t) => {
+  const dns = new StubDns({ 'A a.example': ['192.0.2.1'] })
+  const { cache, clock } = cached(dns)
+  const ask = async () => (await cache.query('A', 'a.example')).records
+  await ask()
+  await cache.query('A', 'b.example')
+  dns.table['A a.example'] = new Error('SERVFAIL')
+  dns.table['A b.example'] = new Error('SERVFAIL')
+  clock.advance(60_000)
+  for (let hour = 0; hour < 24; hour++) {
+    t.strictSame(await ask(), ['192.0.2.1'])
+    const { length } = dns.asked
+    clock.advance(4999)
+    await ask()
+    t.equal(dns.asked.length, length, 'nor is it asked for at each use')
+    clock.advance(3_595_001)
+    await t.rejects(cache.query('A', 'b.example'))
+  }
+  await t.rejects(ask(), /SERVFAIL/)
+  dns.table['A a.example'] = ['192.0.2.2']
+  clock.advance(5000)
+  t.strictSame(await ask(), ['192.0.2.2'])
+})
+
 t.test('the same question of many at once is asked once', async (t) => {
   const dns = new StubDns({ 'A a.example': ['192.0.2.1'] })
   const { cache } = cached(dns)
