@@ -16,6 +16,11 @@ export class Lately {
     this.#last = now
   }
 
+  delete(text: string): void {
+    const hash = hashOf(text)
+    if (this.#hashes[hash % slots] === hash) this.#times[hash % slots] = -Infinity
+  }
+
   /** How long ago it was last added; undefined if it was not. One in four thousand million is taken for another. */
   since(text: string, now: number): number | undefined {
     if (now - this.#last > keptMs) return undefined

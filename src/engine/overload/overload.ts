@@ -117,7 +117,10 @@ export class Overload {
     this.#arrived++
     const reason = this.#copy(key, now) ?? this.#judge(newcomer, now)
     if (reason === undefined) {
-      if (!newcomer.hasCredentials) this.#begunLately.add(newcomer.callId, now)
+      const { callId, hasCredentials } = newcomer
+      // Once: invented credentials shall not ride on one first leg for half a minute.
+      if (hasCredentials) this.#begunLately.delete(callId)
+      else this.#begunLately.add(callId, now)
       return undefined
     }
     this.#refused[reason]++

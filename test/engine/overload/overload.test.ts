@@ -227,6 +227,8 @@ t.test('the second leg of what was let in is let in, whatever has happened meanw
   for (let n = 0; n < 100; n++) if (ask({ callId: `begun ${n}`, hasCredentials: true })) refused++
   t.equal(refused, 0)
   t.ok(ask({ hasCredentials: true }))
+  for (let n = 0; n < 100; n++) if (ask({ callId: `begun ${n}`, hasCredentials: true })) refused++
+  t.equal(refused, 100, 'once, whatever is invented')
 })
 
 t.test('copies of what was refused are refused, even when there is room again', async (t) => {
