@@ -20,8 +20,8 @@ export interface Share {
   share: number
 }
 
-/** The entry of the parser: what is called from it is parsing. */
-const parserEntry = 'parseMessage'
+/** The entries of the parser, for datagrams and for streams: what is called from them is parsing. */
+const parserEntries = new Set(['parseMessage', 'parseHead'])
 
 /**
  * `areas`: each sample counts for the innermost file of the engine on its stack, so that what Node and the kernel do on
@@ -67,7 +67,7 @@ const add = <Key>(sums: Map<Key, number>, key: Key, value: number): void => {
 const engineFile = /\/src\/engine\/(.*)\.js$/
 
 const areaOf = (frames: readonly ProfileNode[]): string => {
-  if (frames.some(({ callFrame }) => callFrame.functionName === parserEntry)) return 'parser'
+  if (frames.some(({ callFrame }) => parserEntries.has(callFrame.functionName))) return 'parser'
   for (const { callFrame } of frames) {
     const file = engineFile.exec(callFrame.url)?.[1]
     if (file !== undefined) return file.includes('/') ? file.slice(0, file.lastIndexOf('/')) : file
