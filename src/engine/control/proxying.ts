@@ -68,12 +68,7 @@ export function proxyRequest(
   incoming.reacted()
   // Not before: a request that is challenged or dropped needs no 100 (§17.2.1 gives 200 ms).
   if (request.method === 'INVITE') incoming.reply(100)
-  try {
-    search.start(destinations)
-  } catch (error) {
-    incoming.reply(500)
-    throw error
-  }
+  search.start(destinations)
 }
 
 function progress(response: SipResponse, hop: FlowAddress | undefined): string {

@@ -68,9 +68,9 @@ export class Search implements BranchOwner {
   readonly #hash: string
   #finalTimer: Timer | undefined
   #outcome: 'open' | 'answered' | 'failed' = 'open'
-  /** Set once no further branch may start, with the status that a silent end gets. */
   /** Serial: a target that rang for too long has been cancelled. */
   #lostPatience = false
+  /** Set once no further branch may start: why. */
   #ending: 'cancelled' | 'timed out' | 'declined' | undefined
   #starting = false
 
@@ -91,8 +91,17 @@ export class Search implements BranchOwner {
     return this.options.provisionalTimeoutMs
   }
 
-  /** Starts with these targets, in order of preference. */
+  /** Starts with these targets, in order of preference. Whatever throws in here, the caller has got its answer. */
   start(destinations: readonly Target[]): void {
+    try {
+      this.#start(destinations)
+    } catch (error) {
+      this.#giveUp(500)
+      throw error
+    }
+  }
+
+  #start(destinations: readonly Target[]): void {
     for (const destination of destinations) this.#add(destination)
     const { finalTimeoutMs = Infinity, simultaneous } = this.options
     // RFC 4320 §4.2: a non-INVITE must be answered before the caller's own timer F, and never with 408.
@@ -112,11 +121,13 @@ export class Search implements BranchOwner {
 
   /** The server stops: the caller is told so now, the targets are cancelled. */
   abort(): void {
+    this.#giveUp(503, [['Retry-After', '5']])
+  }
+
+  #giveUp(status: number, headers: readonly (readonly [string, string])[] = []): void {
     if (this.#outcome !== 'open') return
     this.#outcome = 'failed'
-    this.upstream.respond(
-      responseTo(this.upstream.request, 503, undefined, { headers: [['Retry-After', '5']] }),
-    )
+    this.upstream.respond(responseTo(this.upstream.request, status, undefined, { headers }))
     this.#end('cancelled', [])
     this.observer.onDone()
   }
@@ -145,6 +156,7 @@ export class Search implements BranchOwner {
   }
 
   onSuccess(branch: Branch, response: SipResponse): void {
+    // The caller has had its failure, and its transaction is over: docs/decisions/next-hop.md.
     if (this.#outcome === 'failed') return
     const first = this.#outcome === 'open'
     this.#outcome = 'answered'
@@ -294,7 +306,8 @@ export class Search implements BranchOwner {
     if (this.#ending === 'timed out') return responseTo(request, 480)
     if (!best) return responseTo(request, 480)
     // The caller has cancelled nothing, it was us.
-    if (best.status === 487 && this.#lostPatience && this.#ending === undefined) return responseTo(request, 480)
+    if (best.status === 487 && this.#lostPatience && this.#ending === undefined)
+      return responseTo(request, 480)
     const status = upstreamStatus(best, request.method)
     if (best.local || status !== best.status) return responseTo(request, status)
     const response = responseUpstream(best.response, request, this.options.edits)
