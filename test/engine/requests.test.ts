@@ -613,6 +613,25 @@ t.test('a provisional response that nobody knows counts as 183 (RFC 3261 §8.1.3
   t.strictSame(seen, [183, 180])
 })
 
+t.test('a Contact that drachtio-srf can not read does not end the application', async (t) => {
+  const { app, edge, phone } = await set(t)
+  const call = async (status: number, contact: string): Promise<unknown> => {
+    const outcome = app.createUAC(contactOf(phone), { localSdp: sdp, followRedirects: true }).then(
+      ({ remote }) => remote.uri,
+      (error: unknown) => (isSipError(error) ? error.status : error),
+    )
+    phone.reply(await phone.expect('INVITE'), status, { headers: { Contact: contact } })
+    return outcome
+  }
+  t.equal(await call(302, ''), 302)
+  t.equal(await call(302, ';'), 302)
+  const good = contactOf(phone)
+  t.equal(await call(200, `<${good}>,`), good)
+  t.equal(await call(200, ';'), 500)
+  phone.reply(await phone.expect('BYE'), 200)
+  t.equal(edge.engine.stats().dialogs, 1, 'only the one that the application knows')
+})
+
 t.test('when its connection is gone, a phone is reached where it takes new ones', async (t) => {
   const { app, edge, phone } = await set(t, 'tcp')
   const uas = deferred<Dialog>()

@@ -1,6 +1,7 @@
 /** The frames in which SIP messages go up to an application. */
 import { labelFor } from '../message/header-names.js'
-import type { SipMessage } from '../message/sip-message.js'
+import { SipRequest, type SipMessage } from '../message/sip-message.js'
+import { withoutFlow } from '../proxy/target.js'
 import type { Flow } from '../transport/transport.js'
 import { messageMeta, tlsPeer } from './meta.js'
 
@@ -26,10 +27,29 @@ export function sipEvent(message: SipMessage, event: SipEvent): string {
   return `sip|${messageMeta(source, text.length, hop)}|${transactionId}|${dialogId}${on}\r\n${text}`
 }
 
-/** drachtio-srf knows half of the compact names, and tells some names apart by their case: it gets the usual spelling. */
+/** Header fields with URIs that applications send requests to. */
+const withTargets: ReadonlySet<string> = new Set(['contact', 'refer-to'])
+
+/**
+ * drachtio-srf knows half of the compact names, and tells some names apart by their case: it gets the usual spelling. And
+ * an application may send to a URI as it got it: without the parameters by which only it may say over which flow.
+ */
 function forApplication(message: SipMessage): SipMessage {
-  if (message.headers.every(({ name, label }) => label === labelFor(name))) return message
+  const isRequest = message instanceof SipRequest
+  const plain = message.headers.every(
+    ({ name, label, value }) => label === labelFor(name) && !directs(name, value),
+  )
+  if (plain && !(isRequest && /;flow/i.test(message.uri))) return message
   const copy = message.clone()
-  copy.headers = copy.headers.map((header) => ({ ...header, label: labelFor(header.name) }))
+  if (copy instanceof SipRequest) copy.uri = withoutFlow(copy.uri)
+  copy.headers = copy.headers.map(({ name, value }) => ({
+    name,
+    label: labelFor(name),
+    value: directs(name, value) ? withoutFlow(value) : value,
+  }))
   return copy
+}
+
+function directs(name: string, value: string): boolean {
+  return withTargets.has(name) && /;flow/i.test(value)
 }

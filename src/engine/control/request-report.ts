@@ -1,6 +1,8 @@
 /** What an application is told of a request of its own: that it was sent, and what came back. */
 import type { Dialog } from '../dialog/dialog.js'
+import { splitList } from '../message/comma-list.js'
 import { formatHostPort } from '../message/host.js'
+import { parseNameAddr } from '../message/name-addr.js'
 import { responseTo } from '../message/response.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import type { Flow, TransportLayer } from '../transport/transport.js'
@@ -68,13 +70,18 @@ export class RequestReport {
 const provisional: ReadonlySet<number> = new Set([100, 180, 181, 182, 183, 199])
 
 /**
- * RFC 3261 §8.1.3.2: a provisional response that nobody knows is to be treated as 183. An application that hands one on by
- * drachtio-srf's `createB2BUA` would die of it.
+ * What drachtio-srf can read without throwing, which would end the application: no provisional status that nobody knows
+ * (it is to be treated as 183: RFC 3261 §8.1.3.2), and no Contact that holds no address.
  */
 function readable(response: SipResponse): SipResponse {
-  if (response.status >= 200 || provisional.has(response.status)) return response
+  const known = response.status >= 200 || provisional.has(response.status)
+  const contacts = response.lines('contact').flatMap(splitList)
+  const addresses = contacts.filter((value) => parseNameAddr(value))
+  if (known && addresses.length === contacts.length) return response
   const copy = response.clone()
-  copy.status = 183
+  if (!known) copy.status = 183
+  if (addresses.length > 0) copy.set('contact', addresses.join(', '))
+  else copy.remove('contact')
   return copy
 }
 

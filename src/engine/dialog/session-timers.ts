@@ -50,6 +50,7 @@ export class SessionTimers {
   /** By UPDATE where the peer takes it: it leaves the media alone (§7.4). */
   #refresh(dialog: Dialog): void {
     const { env } = this
+    if (dialog.leaving) return
     // A re-INVITE under way refreshes as well; if it fails there is time for another try.
     if (dialog.ourInvite || dialog.peerInvite) return this.#tryAgain(dialog)
     const update = dialog.session?.canUpdate === true || !dialog.localSdp

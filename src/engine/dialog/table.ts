@@ -1,6 +1,6 @@
 /** Where the dialogs of the applications are found: by drachtio's name for them, and by what a request carries. */
 import type { SipRequest } from '../message/sip-message.js'
-import type { Dialog, DialogOwner } from './dialog.js'
+import type { Dialog } from './dialog.js'
 
 export class DialogTable {
   /** Several early dialogs of one forked call share their id (§12.1.2). */
@@ -54,11 +54,6 @@ export class DialogTable {
     return sameId?.find(({ state }) => state === 'confirmed') ?? sameId?.at(-1)
   }
 
-  /** All of that name: the early dialogs of a forked call. */
-  all(id: string): readonly Dialog[] {
-    return this.#byId.get(id) ?? []
-  }
-
   byTags(callId: string, localTag: string, remoteTag: string): Dialog | undefined {
     return this.#byTags.get(tagsKey(callId, localTag, remoteTag))
   }
@@ -68,10 +63,6 @@ export class DialogTable {
     return request.toTag === undefined
       ? undefined
       : this.byTags(request.callId, request.toTag, request.fromTag ?? '')
-  }
-
-  ownedBy(owner: DialogOwner): Dialog[] {
-    return [...this.#byTags.values()].filter((dialog) => dialog.owner === owner)
   }
 
   /** Ends all, without a word to the peers; for the shutdown. */

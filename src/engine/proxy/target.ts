@@ -13,6 +13,15 @@ export interface Target {
   route?: string
 }
 
+/** The URI parameters of `parseTarget`. They are for applications to write; what a peer writes must not direct us. */
+const flowParams = ['flow', 'flow-transport', 'flow-on', 'flow-route']
+const anyFlowParam = /;flow(?:-transport|-on|-route)?(?:=[^;,>?\s"]*)?(?=[;,>?\s"]|$)/gi
+
+/** A URI, or a header value with URIs, without them. */
+export function withoutFlow(text: string): string {
+  return text.replace(anyFlowParam, '')
+}
+
 const transports: readonly string[] = ['udp', 'tcp', 'tls', 'ws', 'wss']
 
 /**
@@ -34,7 +43,7 @@ export function parseTarget(text: string): Target | undefined {
   const on = parseHostPort(uriParam(parsed, 'flow-on') ?? '')
   if (on) peer.on = on
   const target: Target = {
-    uri: formatUri(withoutUriParams(parsed, ['flow', 'flow-transport', 'flow-on', 'flow-route'])),
+    uri: formatUri(withoutUriParams(parsed, flowParams)),
     flow: peer,
   }
   const route = uriParam(parsed, 'flow-route')

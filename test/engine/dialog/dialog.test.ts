@@ -273,7 +273,7 @@ t.test('the table finds dialogs by drachtio id and by tags, forks side by side',
   t.equal(table.get('call;from-tag=a'), forks[1], 'the last')
   confirm(forks[0] as Dialog, answer(request('INVITE'), 200, callee, 'x'))
   t.equal(table.get('call;from-tag=a'), forks[0], 'the confirmed one')
-  t.equal(table.all('call;from-tag=a').length, 2)
+  t.equal(table.size, 2)
   t.notOk(table.full)
   table.add(uac(callee, 180, 'z'))
   t.ok(table.full)

@@ -265,6 +265,28 @@ t.test('what crosses the BYE of the application is not given to it', async (t) =
   t.equal(edge.engine.stats().dialogs, 0)
 })
 
+t.test(
+  'over which flow it goes is for the application to say, not for who has written the URI',
+  async (t) => {
+    const { edge, phone } = await start(t)
+    const seen: (string | undefined)[] = []
+    await application(edge, (app) =>
+      app.invite((req, res) => {
+        seen.push(req.uri, req.get('contact'))
+        res.send(486)
+      }),
+    )
+    const steer = ';Flow=127.0.0.1:9;flow-transport=tcp;flow-on=127.0.0.1:5060;flow-route=%3Csip:x%3E'
+    const contact = `<sip:a@127.0.0.1:${phone.localPort}${steer};ob>;expires=60, <sip:b@localhost;flows=1;flow>`
+    phone.send(invite(phone, { uri: `sip:222@localhost${steer};x=y`, contact }))
+    await phone.expect(486)
+    t.strictSame(seen, [
+      'sip:222@localhost;x=y',
+      `<sip:a@127.0.0.1:${phone.localPort};ob>;expires=60, <sip:b@localhost;flows=1>`,
+    ])
+  },
+)
+
 t.test("a caller can't have its dialog taken for that of another", async (t) => {
   const { edge, phone } = await start(t)
   const dialogs = await answering(edge)
