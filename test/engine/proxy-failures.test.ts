@@ -1,6 +1,6 @@
 /** Calls that do not come about, or not for long: silence, refusals, CANCEL, connections that break. */
 import t from 'tap'
-import { invite, onRequest, proxyTo, twoPhones } from '../support/call.js'
+import { invite, onRequest, proxyTo, twoPhones, type AppRequest } from '../support/call.js'
 import { fastTiming, startEdge, targetOf } from '../support/edge.js'
 import { ackForFailure, cancelFor } from '../support/sip-text.js'
 
@@ -189,6 +189,23 @@ t.test('a server that stops tells the caller, and lets no device ring on', async
   await edge.engine.drain(50)
   t.match((await alice.expect(503)).header('retry-after'), /^\d+$/)
   await bob.expect('CANCEL')
+})
+
+t.test('a server that stops tells the application too whose call it ends', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const cancelled = new Promise<AppRequest>((resolve) => {
+    onRequest(srf, 'invite', (req, res) => {
+      req.on('cancel', resolve)
+      res.send(180)
+    })
+  })
+  const alice = await edge.phone('udp')
+  alice.send(invite(alice))
+  await alice.expect(180)
+  await edge.engine.drain(0)
+  t.match((await alice.expect(503)).header('retry-after'), /^\d+$/)
+  t.match((await cancelled).get('Reason'), /cause=503/)
 })
 
 t.test(

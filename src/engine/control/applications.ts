@@ -207,6 +207,9 @@ export class Applications implements CommandHandler {
       this.#record(pending, response)
       this.#uas.answered(pending, response)
     }
+    if (request.method === 'INVITE') {
+      incoming.onAbort = () => this.#uas.terminate(incoming, pending.dialog, 503, 'server stops')
+    }
     owner.send(
       sipEvent(dialog ? addressedTo(dialog, request) : request, {
         source: 'network',

@@ -156,7 +156,7 @@ export class Uas {
     const { peerInvite, state } = dialog
     // The application knows of no early dialog: to it, this is a CANCEL.
     if (state === 'early') incoming.reply(peerInvite ? 200 : 481)
-    if (peerInvite) this.#terminate(peerInvite, dialog, 487, 'BYE')
+    if (peerInvite) this.terminate(peerInvite, dialog, 487, 'BYE')
     if (state === 'confirmed') deliver()
   }
 
@@ -184,7 +184,7 @@ export class Uas {
     const { incoming } = served
     const invite = new ServedInvite(this.env, incoming, {
       transmit: (response) => this.#transmit(served, response),
-      onNoPrack: () => this.#terminate(incoming, served.dialog, 504, 'no PRACK'),
+      onNoPrack: () => this.terminate(incoming, served.dialog, 504, 'no PRACK'),
       onNoAck: () => {
         if (served.dialog) endByUs(this.env, served.dialog, 'ACK timeout')
       },
@@ -205,14 +205,14 @@ export class Uas {
   }
 
   /** The INVITE ends without the application, which is told in the one way that it understands: a CANCEL. */
-  #terminate(incoming: Incoming, dialog: Dialog | undefined, status: number, why: string): void {
+  terminate(incoming: Incoming, dialog: Dialog | undefined, status: number, why: string): void {
     const { request } = incoming
     const cancel = new SipRequest('CANCEL', request.uri)
     for (const name of ['via', 'from', 'to', 'call-id']) cancel.append(name, request.get(name) ?? '')
     cancel.append('cseq', `${request.cseq.seq} CANCEL`)
     cancel.append('reason', `SIP;cause=${status};text="${why}"`)
     this.env.cancelled(incoming, cancel, dialog?.id)
-    incoming.reply(status)
+    incoming.reply(status, undefined, status === 503 ? [['Retry-After', '5']] : [])
   }
 
   #transmit(served: Served, response: SipResponse): Outcome {
