@@ -3,7 +3,7 @@ import { Outgoing, type OutgoingRequest, type OutgoingUser } from '../client/out
 import type { SipRequest } from '../message/sip-message.js'
 import { magicCookie } from '../message/via.js'
 import type { Peer } from '../transport/peer.js'
-import type { Flow } from '../transport/transport.js'
+import { isReliable, type Flow, type TransportLayer } from '../transport/transport.js'
 import { nameOurselves } from './contact.js'
 import { requestWithin, type Dialog } from './dialog.js'
 import type { DialogEnvironment } from './environment.js'
@@ -27,12 +27,15 @@ export type Way = Pick<OutgoingRequest, 'flow' | 'nextHop' | 'preferred'>
 export function wayWithin(env: UacEnvironment, dialog: Dialog): Way {
   const { uri, flow } = nextHopOf(dialog)
   const preferred = dialog.flow.listener
-  const { transport } = env
-  if (flow?.listens !== undefined || (flow && transport.findFlow(flow.transport, flow.address, flow.port))) {
-    return { flow, preferred }
-  }
+  if (flow && isThere(flow, env.transport)) return { flow, preferred }
   const again = dialog.routeSet.length === 0 ? env.registered(dialog.remoteTarget) : undefined
   return again ? { flow: again, preferred } : { nextHop: uri, preferred }
+}
+
+/** A datagram can always be sent. A connection may be gone, and then only who takes them can have another one. */
+function isThere({ transport, address, port, listens }: Peer, layer: TransportLayer): boolean {
+  if (!isReliable(transport) || listens !== undefined) return true
+  return layer.findFlow(transport, address, port) !== undefined
 }
 
 /** Not started yet. */
