@@ -56,7 +56,7 @@ export function watchCertificate(options: {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       // The same every few seconds would only hide the rest of the log.
-      if (reason !== complaint) log.warn({ reason }, 'the new certificate can not be used; the old one stays')
+      if (reason !== complaint) log.warn({ reason }, 'the certificate was not renewed; the old one stays')
       complaint = reason
     }
     warnOfEnd()

@@ -12,6 +12,7 @@ interface KeeperLog extends EngineLog {
 
 export class KeptEngine {
   #stopping = false
+  #dead = false
 
   private constructor(
     private options: WorkerOptions,
@@ -37,6 +38,7 @@ export class KeptEngine {
    * the engine is dead.
    */
   async updateTls(material: TlsMaterial): Promise<void> {
+    if (this.#dead) throw new Error('the SIP engine died and is being started again')
     await this.current.updateTls(material)
     this.options = { ...this.options, tls: material }
   }
@@ -63,6 +65,7 @@ export class KeptEngine {
 
   /** On the ports of the one before, which the system may have chosen. */
   async #revive(cause: Error): Promise<void> {
+    this.#dead = true
     const { listeners, control } = this.addresses
     for (let error: unknown = cause; !this.#stopping;) {
       this.log.fatal({ err: error }, 'the SIP engine died; starting it again')
@@ -78,6 +81,7 @@ export class KeptEngine {
       }
       try {
         this.current = await startEngine(options, this.log, (death) => void this.#revive(death))
+        this.#dead = false
         if (this.#stopping) await this.current.stop()
         this.log.warn({}, 'the SIP engine runs again')
         return

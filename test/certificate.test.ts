@@ -91,10 +91,10 @@ t.test('files that are written over, renamed or reached by a link that is turned
     [
       'certificate in use',
       'certificate renewed',
-      'the new certificate can not be used; the old one stays',
-      'the new certificate can not be used; the old one stays',
+      'the certificate was not renewed; the old one stays',
+      'the certificate was not renewed; the old one stays',
       'certificate renewed',
-      'the new certificate can not be used; the old one stays',
+      'the certificate was not renewed; the old one stays',
       'certificate renewed',
     ],
     'each trouble is told once',
