@@ -47,6 +47,11 @@ function unfold(name: string, value: string): string[] {
   return challenges
 }
 
+/** drachtio-server knows SDP by its looks, and so applications leave its type out. */
+export function startsLikeSdp(body: Buffer): boolean {
+  return body.toString('latin1', 0, 3) === 'v=0'
+}
+
 /** `2s`, `1500ms` or empty; undefined where there is none. Milliseconds. */
 export function parseDuration(text: string): number | undefined {
   const match = /^(\d+)(ms|s)?$/.exec(text.trim())

@@ -9,7 +9,7 @@ import { SipRequest } from '../message/sip-message.js'
 import { newTag, randomToken } from '../message/tokens.js'
 import { parseUri } from '../message/uri.js'
 import { parseTarget, type Target } from '../proxy/target.js'
-import type { AppMessage } from './app-message.js'
+import { startsLikeSdp, type AppMessage } from './app-message.js'
 
 /** The command can't be done; the message is what drachtio-server would say. */
 export class Refused extends Error {
@@ -131,14 +131,10 @@ function complete(request: SipRequest, contact: string): void {
   }
 }
 
-/** SDP is known by its looks. @throws Refused */
+/** @throws Refused */
 function checkBody({ body, headers }: AppMessage): void {
   if (body.length === 0 || startsLikeSdp(body)) return
   if (!headers.some(({ name }) => name === 'content-type')) throw new Refused('missing content-type')
-}
-
-function startsLikeSdp(body: Buffer): boolean {
-  return body.subarray(0, 3).toString('latin1') === 'v=0'
 }
 
 function given(message: AppMessage, wanted: string): string | undefined {

@@ -4,7 +4,7 @@ import { headerParam } from '../message/name-addr.js'
 import { responseTo } from '../message/response.js'
 import type { SipResponse } from '../message/sip-message.js'
 import type { Incoming } from '../transaction/incoming.js'
-import { parseAppMessage } from './app-message.js'
+import { parseAppMessage, startsLikeSdp } from './app-message.js'
 import { messageMeta } from './meta.js'
 
 /** The engine's own: an application's response can't set them (as on drachtio-server). */
@@ -42,11 +42,6 @@ export function readResponse(incoming: Incoming, text: string): SipResponse | un
     response.append('content-type', 'application/sdp')
   }
   return response
-}
-
-/** drachtio-server knows SDP by its looks, and so applications leave its type out. */
-function startsLikeSdp(body: Buffer): boolean {
-  return body.toString('latin1', 0, 3) === 'v=0'
 }
 
 /** The answer to the command that sent a response. */
