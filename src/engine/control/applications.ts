@@ -9,6 +9,7 @@ import { sessionExpired } from '../dialog/goodbye.js'
 import { tooBrief } from '../dialog/session.js'
 import { SessionTimers } from '../dialog/session-timers.js'
 import { Uas } from '../dialog/uas.js'
+import { dialogMaking } from '../dialog/usages.js'
 import type { UacEnvironment } from '../dialog/uac-send.js'
 import type { SipMessage, SipRequest, SipResponse } from '../message/sip-message.js'
 import type { ProxyEnvironment } from '../proxy/client.js'
@@ -33,9 +34,6 @@ export interface ApplicationOptions extends SessionOptions {
 const maxOutstanding = 10_000
 
 const unknownTransaction = 'NOK|Response not sent due to unknown transaction'
-
-/** Whose Contact every later request of the dialog goes to (RFC 3261 §8.1.1.8; RFC 6665 §8.2; RFC 3515 §2.1). */
-const needContact: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER'])
 
 export class Applications implements CommandHandler {
   readonly server: ControlServer
@@ -74,7 +72,7 @@ export class Applications implements CommandHandler {
   /** A new request, or an honest answer why nobody takes it. */
   deliver(incoming: Incoming): void {
     const { request } = incoming
-    if (request.get('contact') === undefined && needContact.has(request.method)) {
+    if (request.get('contact') === undefined && dialogMaking.has(request.method)) {
       return incoming.reply(400, 'Missing Contact')
     }
     const tooShort = request.method === 'INVITE' ? tooBrief(request) : undefined

@@ -8,6 +8,7 @@ import { dialogId, type Dialog, type DialogOwner } from '../dialog/dialog.js'
 import { offerSession } from '../dialog/session.js'
 import { UacInvite, type UacRequestOptions, type UacUser } from '../dialog/uac-invite.js'
 import { UacRequest } from '../dialog/uac-request.js'
+import { dialogMaking } from '../dialog/usages.js'
 import { wayWithin, type UacEnvironment, type Way } from '../dialog/uac-send.js'
 import { headerParam } from '../message/name-addr.js'
 import { responseTo } from '../message/response.js'
@@ -131,7 +132,7 @@ export class Requests {
       (uri) => this.env.registered(uri),
       transport,
     )
-    if (dialogs.full && makesDialog(request)) throw new Refused('too many dialogs')
+    if (dialogs.full && dialogMaking.has(request.method)) throw new Refused('too many dialogs')
     const id = dialogId(request.callId, request.fromTag ?? '')
     this.#send(ref, { request, way, direct, owner }, id, named)
   }
@@ -185,7 +186,7 @@ export class Requests {
     const isInvite = request.method === 'INVITE'
     const shownId = dialog || isInvite ? dialogId : undefined
     const report = new RequestReport(owner, this.env.transport, ref, id, shownId)
-    const subscribes = !isInvite && makesDialog(request)
+    const subscribes = !isInvite && dialogMaking.has(request.method)
     const user: UacUser = {
       onSent: (sent, flow) => report.sent(sent, flow),
       onResponse: (response, flow, made) => {
@@ -314,10 +315,6 @@ const ofCancelledRequest = new Set([
   'content-length',
   'p-asserted-identity',
 ])
-
-function makesDialog({ method }: SipRequest): boolean {
-  return method === 'INVITE' || method === 'SUBSCRIBE' || method === 'REFER'
-}
 
 /** RFC 3262 §7.2: RAck begins with the RSeq that it acknowledges. */
 function rseqIn(message: AppMessage): number | undefined {

@@ -22,7 +22,7 @@ import { endByUs } from './goodbye.js'
 import { tooLate, type Outcome } from './reliable.js'
 import { answerSession, tooBrief } from './session.js'
 import { ServedInvite } from './served-invite.js'
-import { applyFinal, beginsUsage } from './usages.js'
+import { applyFinal, beginsUsage, dialogMaking } from './usages.js'
 
 /** A request that an application answers. */
 export interface Served {
@@ -32,9 +32,6 @@ export interface Served {
   dialog: Dialog | undefined
   invite?: ServedInvite
 }
-
-/** Methods whose responses make dialogs (§12.1; RFC 6665 §4.4.1; RFC 3515 §2.4.6). */
-const dialogMaking: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER'])
 
 /** Methods that have nothing to do with the call in their dialog (RFC 5057). */
 const ofSubscription: ReadonlySet<string> = new Set(['SUBSCRIBE', 'NOTIFY'])

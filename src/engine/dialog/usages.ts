@@ -4,6 +4,12 @@ import type { SipMessage, SipRequest } from '../message/sip-message.js'
 import type { Dialog } from './dialog.js'
 import type { DialogTable } from './table.js'
 
+/**
+ * Methods whose responses make dialogs (RFC 3261 §12.1; RFC 6665 §4.4.1; RFC 3515 §2.4.6), so that their requests have to
+ * say where later ones shall go.
+ */
+export const dialogMaking: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER'])
+
 /** RFC 6665 §8.2.1: a subscription is told from others in the dialog by its event package and id. */
 export function usageOf(request: SipMessage): string {
   if (request.cseq.method === 'INVITE') return 'invite'
