@@ -67,19 +67,35 @@ export class RequestReport {
   }
 }
 
-const provisional: ReadonlySet<number> = new Set([100, 180, 181, 182, 183, 199])
+/** Statuses that drachtio-srf can pass on; any other makes its createB2BUA throw, with the caller left ringing. */
+const passable: ReadonlySet<number> = new Set([
+  ...[
+    100, 180, 181, 182, 183, 199, 200, 202, 204, 300, 301, 302, 305, 380, 400, 401, 402, 403, 404, 405, 406,
+    407,
+  ],
+  ...[
+    408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 420, 421, 422, 423, 424, 428, 429, 430, 433, 436, 437,
+    438,
+  ],
+  ...[
+    439, 470, 480, 481, 482, 483, 484, 485, 486, 487, 488, 489, 491, 493, 494, 500, 501, 502, 503, 504, 505,
+    513,
+  ],
+  ...[580, 600, 603, 604, 606],
+])
 
 /**
- * What drachtio-srf can read without throwing, which would end the application: no provisional status that nobody knows
- * (it is to be treated as 183: RFC 3261 §8.1.3.2), and no Contact that holds no address.
+ * What drachtio-srf can read and pass on without throwing: no status that it does not know (it is to be treated as 183, or
+ * as x00: RFC 3261 §8.1.3.2; the reason phrase stays), and no Contact that holds no address.
  */
 function readable(response: SipResponse): SipResponse {
-  const known = response.status >= 200 || provisional.has(response.status)
+  const { status } = response
+  const known = passable.has(status)
   const contacts = response.lines('contact').flatMap(splitList)
   const addresses = contacts.filter((value) => parseNameAddr(value))
   if (known && addresses.length === contacts.length) return response
   const copy = response.clone()
-  if (!known) copy.status = 183
+  if (!known) copy.status = status < 200 ? 183 : Math.floor(status / 100) * 100
   if (addresses.length > 0) copy.set('contact', addresses.join(', '))
   else copy.remove('contact')
   return copy

@@ -95,6 +95,18 @@ t.test('no Content-Type that is taken keeps drachtio-srf busy', async (t) => {
   t.match(parse(bytesOf([...optionsLines, `Content-Type: ${longer}`])), { kind: 'reject', status: 400 })
 })
 
+t.test('no From, To or asserted identity that is taken keeps drachtio-srf busy', async (t) => {
+  const hostile = '"sip:'.repeat(2000)
+  for (const name of ['From', 'To', 'P-Asserted-Identity', 'Remote-Party-ID']) {
+    const lines = optionsLines.filter((line) => !line.startsWith(`${name}:`))
+    t.match(
+      parse(bytesOf([...lines, `${name}: <sip:${hostile}@a>;tag=1`])),
+      { kind: 'reject', status: 400, reason: `${name} Too Long` },
+      name,
+    )
+  }
+})
+
 t.test('header names that objects have already do no harm to the others', async (t) => {
   for (const name of ['__proto__', 'constructor', 'toString', 'X-__proto__', 'hasOwnProperty']) {
     const text = requestBytes.toString('latin1').replace('X-Note', name)
