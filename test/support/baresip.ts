@@ -30,7 +30,9 @@ export interface BaresipOptions {
   account: Account
   /** host:port of the server. */
   server: string
-  transport: 'udp' | 'tcp'
+  transport: 'udp' | 'tcp' | 'tls'
+  /** TLS: file of the certificates that it trusts. */
+  caFile?: string | undefined
   /** The tone that it plays, in Hz. */
   tone: number
   /** Takes calls by itself. */
@@ -68,7 +70,7 @@ export class Baresip {
     const controlPort = await freePort()
     await mkdir(path.join(dir, 'recordings'))
     await writeFile(path.join(dir, 'tone.wav'), toneFile(options.tone, 60))
-    await writeFile(path.join(dir, 'config'), await configuration(dir, controlPort, await freePort()))
+    await writeFile(path.join(dir, 'config'), await configuration(dir, controlPort, options.caFile))
     await writeFile(path.join(dir, 'accounts'), accountLine(options))
     const child = spawn('baresip', ['-f', dir, '-p', dir, '-v', '-s'], { stdio: ['ignore', 'pipe', 'pipe'] })
     await once(child, 'spawn')
@@ -159,15 +161,20 @@ const accountLine = ({ account, server, transport, autoAnswer }: BaresipOptions)
   ].join(';')
 
 /** No sound hardware: aufile is the microphone, aubridge a loudspeaker that nobody hears, sndfile the recorder. */
-const configuration = async (dir: string, controlPort: number, sipPort: number): Promise<string> => {
-  const rtp = await freePort()
+const configuration = async (
+  dir: string,
+  controlPort: number,
+  caFile: string | undefined,
+): Promise<string> => {
+  const [sip, rtp] = [await freePort(), await freePort()]
   return [
     `module_path ${moduleDir}`,
     ...['g711', 'aufile', 'aubridge', 'sndfile'].map((name) => `module ${name}.so`),
     ...['uuid', 'account'].map((name) => `module_tmp ${name}.so`),
     ...['menu', 'ctrl_tcp'].map((name) => `module_app ${name}.so`),
     `ctrl_tcp_listen 127.0.0.1:${controlPort}`,
-    `sip_listen 127.0.0.1:${sipPort}`,
+    `sip_listen 127.0.0.1:${sip}`,
+    ...(caFile === undefined ? [] : [`sip_cafile ${caFile}`]),
     'net_interface 127.0.0.1',
     `rtp_ports ${rtp}-${rtp + 100}`,
     `audio_source aufile,${path.join(dir, 'tone.wav')}`,

@@ -29,6 +29,9 @@ export interface NewAccount {
 
 type Settings = Record<string, string>
 
+const sipTransports = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const
+export type SipTransport = (typeof sipTransports)[number]
+
 interface ReadyLine {
   msg: 'ready'
   http: string
@@ -76,7 +79,7 @@ export class Product {
   static async start(settings: Settings = {}): Promise<Product> {
     const product = new Product(await mkdtemp(path.join(tmpdir(), 'privateline-')), settings)
     try {
-      await product.#launch({ SIP_UDP: '127.0.0.1:0', SIP_TCP: '127.0.0.1:0', HTTP_LISTEN: '127.0.0.1:0' })
+      await product.#launch()
     } catch (error) {
       await product.dispose()
       throw error
@@ -99,12 +102,12 @@ export class Product {
     return this.#log
   }
 
-  /** host:port of a SIP listener. */
-  sip(transport: 'udp' | 'tcp' | 'tls'): string {
-    const listener = this.#readyLine.sip.find((name) => name.startsWith(`${transport}:`))
+  /** host:port of a SIP listener, of IPv4 unless told otherwise. */
+  sip(transport: SipTransport, family: 4 | 6 = 4): string {
+    const listener = this.#listeners(transport).find((address) => address.startsWith('[') === (family === 6))
     if (listener === undefined)
-      throw new Error(`no ${transport} listener in ${this.#readyLine.sip.join(' ')}`)
-    return listener.slice(transport.length + 1)
+      throw new Error(`no ${transport} listener of IPv${family} in ${this.#readyLine.sip.join(' ')}`)
+    return listener
   }
 
   /** One call of the HTTP API; `path` is relative to /api/v1. */
@@ -141,7 +144,12 @@ export class Product {
 
   /** Starts it again on the same ports and data. */
   async restart(): Promise<void> {
-    await this.#launch({ SIP_UDP: this.sip('udp'), SIP_TCP: this.sip('tcp'), HTTP_LISTEN: this.http })
+    const listeners = sipTransports.map((name) => [
+      `SIP_${name.toUpperCase()}`,
+      this.#listeners(name).join(','),
+    ])
+    const given = Object.fromEntries(listeners.filter(([, addresses]) => addresses !== '')) as Settings
+    await this.#launch({ ...given, HTTP_LISTEN: this.http })
   }
 
   /** Ends everything that the product started and removes its data. */
@@ -170,6 +178,13 @@ export class Product {
     return this.#ready
   }
 
+  #listeners(transport: SipTransport): string[] {
+    const prefix = `${transport}:`
+    return this.#readyLine.sip
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => name.slice(prefix.length))
+  }
+
   async #created(apiPath: string, body: unknown): Promise<unknown> {
     const answer = await this.api('POST', apiPath, body)
     if (answer.status !== 201)
@@ -177,7 +192,8 @@ export class Product {
     return answer.body
   }
 
-  async #launch(ports: Settings): Promise<void> {
+  /** @param ports of the start before; without them the system chooses */
+  async #launch(ports: Settings = {}): Promise<void> {
     if (!existsSync(mainFile)) throw new Error(`${mainFile} is not built: npm run build`)
     const child = spawn(process.execPath, [mainFile], {
       cwd: this.dataDir,
@@ -185,6 +201,9 @@ export class Product {
       env: {
         PATH: process.env.PATH,
         DATA_DIR: this.dataDir,
+        HTTP_LISTEN: '127.0.0.1:0',
+        SIP_UDP: '127.0.0.1:0',
+        SIP_TCP: '127.0.0.1:0',
         SIP_TLS: 'off',
         SIP_WS: 'off',
         SIP_WSS: 'off',

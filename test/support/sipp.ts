@@ -42,6 +42,8 @@ export interface SippRun {
   /** host:port to talk to; absent for one that waits for calls. */
   remote?: string
   transport?: 'udp' | 'tcp'
+  /** Own address, 127.0.0.1 by default. */
+  host?: '127.0.0.1' | '::1'
   /** Own port; a free one by default. */
   port?: number
   /** Lines of the injection file; one phone each. */
@@ -89,6 +91,7 @@ export class Sipp {
   static async start(run: SippRun, beforeCleanUp = async (_dir: string): Promise<void> => {}): Promise<Sipp> {
     const dir = await mkdtemp(path.join(tmpdir(), 'sipp-'))
     const port = run.port ?? (await freePort())
+    const host = run.host ?? '127.0.0.1'
     const timeout = run.timeout ?? 10
     const users = path.join(dir, 'users.csv')
     await writeFile(users, `SEQUENTIAL\n${(run.users ?? [nobody]).map(injectionLine).join('')}`)
@@ -98,7 +101,7 @@ export class Sipp {
     const keys = { domain: 'localhost', contact_port: String(port), ...run.keys }
     const args = [
       ...(run.remote === undefined ? [] : [run.remote]),
-      ...['-sf', scenario, '-inf', users, '-i', '127.0.0.1', '-mi', '127.0.0.1', '-p', String(port)],
+      ...['-sf', scenario, '-inf', users, '-i', host, '-mi', host, '-p', String(port)],
       ...[
         '-t',
         run.transport === 'tcp' ? 't1' : 'u1',
@@ -122,9 +125,12 @@ export class Sipp {
 
   /** Resolves when its port takes messages: a caller has to wait for that. */
   async listening(transport: 'udp' | 'tcp' = 'udp'): Promise<this> {
-    const entry = `0100007F:${this.port.toString(16).toUpperCase().padStart(4, '0')}`
+    const entry = `:${this.port.toString(16).toUpperCase().padStart(4, '0')} 00000000`
     await until(`sipp listens on ${this.port}`, async () => {
-      return this.#over || (await readFile(`/proc/net/${transport}`, 'latin1')).includes(entry)
+      if (this.#over) return true
+      const tables = [`/proc/net/${transport}`, `/proc/net/${transport}6`]
+      const texts = await Promise.all(tables.map((file) => readFile(file, 'latin1').catch(() => '')))
+      return texts.some((text) => text.includes(entry))
     })
     return this
   }

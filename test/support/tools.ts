@@ -35,7 +35,7 @@ export const skipWithout = (...tools: string[]): string | false => {
     path.isAbsolute(tool) ? !existsSync(tool) : findTool(tool) === undefined,
   )
   if (missing.length === 0) return false
-  const reason = `not found: ${missing.join(', ')} (Debian: apt-get install sip-tester baresip-core)`
+  const reason = `not found: ${missing.join(', ')} (.ci/run installs them)`
   if (process.env.CI === 'true') throw new Error(reason)
   console.error(`SKIPPED, this interop suite did not run: ${reason}`)
   return reason
