@@ -16,6 +16,7 @@ import { claim, clearTheWay, DataDirInUseError, inUse, readPidFile } from './emb
 import { reasonIn } from './embedded/said.js'
 import { openServerLog } from './embedded/server-log.js'
 import type { ServerLog } from './embedded/server-log.js'
+import { takeTurn } from './embedded/turns.js'
 import type { StoreLog } from './log.js'
 
 const database = 'privateline'
@@ -88,12 +89,26 @@ interface Server {
  * started again. Rejects with one line that names the setting to change.
  */
 export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
-  const { log } = options
   const dataDir = resolve(options.dataDir)
   const cluster = join(dataDir, 'postgres')
   await makeDataDirectory(dataDir)
   const binaries = options.binaries ?? (await packagedBinaries())
   const runtime = await findRuntime(binaries, dataDir, cluster, options.unshare)
+  const endTurn = await takeTurn(dataDir)
+  try {
+    return await startInTurn(options, dataDir, cluster, runtime)
+  } finally {
+    endTurn()
+  }
+}
+
+async function startInTurn(
+  options: EmbeddedOptions,
+  dataDir: string,
+  cluster: string,
+  runtime: Runtime,
+): Promise<EmbeddedDatabase> {
+  const { log } = options
   await ensureCluster(cluster, runtime, options.settings?.['fsync'] !== 'off')
   await clearTheWay(cluster, dataDir, runtime, log)
   const socket = await makeSocketDirectory(dataDir, runtime)
@@ -231,7 +246,10 @@ async function launch(
     await sleep(pollInterval)
   }
   const said = await serverLog.sinceMark()
-  if (/lock file .* already exists|shared memory block .* still in use/.test(said)) return undefined
+  if (
+    /lock file .* already exists|shared memory block .* still in use|due to administrator command/.test(said)
+  )
+    return undefined
   const reason = reasonIn(said) ?? failure?.message ?? 'no reason given'
   throw new Error(`the embedded database does not start: ${reason} (see postgres.log in DATA_DIR)`)
 }
