@@ -3,6 +3,7 @@ import type { Account } from '../support/product.js'
 import { Sipp, runSipp, type SippResult, type SippRun } from '../support/sipp.js'
 
 export type Transport = 'udp' | 'tcp'
+export type Host = '127.0.0.1' | '::1'
 
 interface Verdicts {
   equal: (actual: unknown, expected: unknown, message: string) => unknown
@@ -27,8 +28,9 @@ export const device = async (
   account: Account,
   scenario: string,
   transport: Transport = 'udp',
+  host: Host = '127.0.0.1',
 ): Promise<() => Promise<void>> => {
-  const phone = await Sipp.start({ scenario, transport })
+  const phone = await Sipp.start({ scenario, transport, host })
   t.teardown(async () => {
     phone.stop()
     await phone.done
@@ -38,6 +40,7 @@ export const device = async (
     scenario: 'register-expect-200',
     remote: server,
     transport,
+    host,
     users: [account],
     keys: { contact_port: String(phone.port) },
   })
