@@ -166,7 +166,8 @@ const configuration = async (
   controlPort: number,
   caFile: string | undefined,
 ): Promise<string> => {
-  const [sip, rtp] = [await freePort(), await freePort()]
+  // Over TLS it would listen on the port after that of UDP and TCP.
+  const [sip, rtp] = [await freePort(2), await freePort(100)]
   return [
     `module_path ${moduleDir}`,
     ...['g711', 'aufile', 'aubridge', 'sndfile'].map((name) => `module ${name}.so`),
@@ -176,7 +177,7 @@ const configuration = async (
     `sip_listen 127.0.0.1:${sip}`,
     ...(caFile === undefined ? [] : [`sip_cafile ${caFile}`]),
     'net_interface 127.0.0.1',
-    `rtp_ports ${rtp}-${rtp + 100}`,
+    `rtp_ports ${rtp}-${rtp + 99}`,
     `audio_source aufile,${path.join(dir, 'tone.wav')}`,
     'audio_player aubridge,nobody',
     'audio_alert aubridge,alert',

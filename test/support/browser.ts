@@ -40,11 +40,17 @@ export class BrowserSocket {
   #buffered = ''
   #session = ''
   #nextId = 0
+  /** What every call gets that is not answered before the browser ends. */
+  readonly #over: Promise<Message>
 
   private constructor(
     private readonly dir: string,
     private readonly child: ChildProcess,
   ) {
+    this.#over = once(child, 'exit').then(
+      () => ({ error: { message: 'the browser ended' } }),
+      (error: unknown) => ({ error: { message: String(error) } }),
+    )
     ;(child.stdio[4] as Readable).setEncoding('utf8').on('data', (text: string) => this.#read(text))
     child.stdio[3]?.on('error', () => {})
   }
@@ -117,8 +123,7 @@ export class BrowserSocket {
     const answer = new Promise<Message>((resolve) => this.#answers.set(id, resolve))
     const session = this.#session === '' ? {} : { sessionId: this.#session }
     ;(this.child.stdio[3] as Writable).write(`${JSON.stringify({ id, method, params, ...session })}\0`)
-    const over = once(this.child, 'exit').then((): Message => ({ error: { message: 'the browser ended' } }))
-    const { result = {}, error } = await Promise.race([answer, over])
+    const { result = {}, error } = await Promise.race([answer, this.#over])
     if (error) throw new Error(`${method}: ${error.message}`)
     return result
   }

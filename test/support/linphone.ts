@@ -109,7 +109,7 @@ const configuration = async ({ account, server, transport, caFile }: LinphoneOpt
     // -1 is a port that the system chooses, 0 none.
     ...['[sip]', 'sip_port=-1', 'sip_tcp_port=-1', 'sip_tls_port=-1', 'default_proxy=0'],
     ...[`root_ca=${caFile}`, 'verify_server_certs=1', 'verify_server_cn=1'],
-    ...['[rtp]', `audio_rtp_port=${await freePort()}`],
+    ...['[rtp]', `audio_rtp_port=${await freePort(2)}`],
     ...['[sound]', 'use_files=1'],
     ...['[proxy_0]', `reg_proxy=<sip:${server};transport=${transport}>`],
     `reg_route=<sip:${server};transport=${transport}>`,

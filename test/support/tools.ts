@@ -41,21 +41,26 @@ export const skipWithout = (...tools: string[]): string | false => {
   return reason
 }
 
-/** A loopback port that is free on UDP and TCP now. For tools that can't take port 0 and tell what they got. */
-export const freePort = async (): Promise<number> => {
+/** Ports below those that the system chooses for others (Linux: from 32768 on) and that its services have. */
+const [lowestPort, highestPort] = [12_000, 32_000]
+let nextPort = lowestPort + Math.floor(Math.random() * (highestPort - lowestPort))
+
+/**
+ * A loopback port that is free on UDP and TCP now, and that nobody else gets from here. For tools that can't take port 0
+ * and tell what they got.
+ * @param ports how many in a row are kept for the caller; only the first is known to be free
+ */
+export const freePort = async (ports = 1): Promise<number> => {
   for (;;) {
-    const tcp = createServer().listen(0, '127.0.0.1')
-    await once(tcp, 'listening')
-    const address = tcp.address()
-    const port = typeof address === 'object' && address !== null ? address.port : 0
-    const udp = createSocket('udp4')
-    const free = await new Promise<boolean>((resolve) => {
-      udp.once('error', () => resolve(false)).bind(port, '127.0.0.1', () => resolve(true))
-    })
-    if (free) udp.close()
+    if (nextPort + ports > highestPort) nextPort = lowestPort
+    const port = nextPort
+    nextPort += ports
+    const tcp = createServer().listen(port, '127.0.0.1')
+    const udp = createSocket('udp4').bind(port, '127.0.0.1')
+    const opened = await Promise.allSettled([once(tcp, 'listening'), once(udp, 'listening')])
     tcp.close()
-    await once(tcp, 'close')
-    if (free) return port
+    udp.close()
+    if (opened.every(({ status }) => status === 'fulfilled')) return port
   }
 }
 
@@ -80,18 +85,30 @@ export const until = async <T>(
 /** tap ends a file that takes too long by SIGALRM from within and SIGTERM from outside; neither runs 'exit' handlers. */
 const deadly = ['SIGALRM', 'SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
+/** What this process has started and what ends it. */
+const children = new Map<ChildProcess, 'SIGTERM' | 'SIGKILL'>()
+
+const endChildren = (): void => {
+  for (const [child, signal] of children) child.kill(signal)
+}
+
+const endAndDie = (name: NodeJS.Signals): void => {
+  endChildren()
+  // Our handler is gone now: this time the signal does what it does by default.
+  process.kill(process.pid, name)
+}
+
 /** Ends a child when this process ends for whatever reason, a test time-out included: none may stay behind. */
 export const endWithUs = (child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void => {
-  const end = (): void => void child.kill(signal)
-  const endAndDie = (name: NodeJS.Signals): void => {
-    end()
-    // Our handler is gone now: this time the signal does what it does by default.
-    process.kill(process.pid, name)
+  if (children.size === 0) {
+    process.once('exit', endChildren)
+    for (const name of deadly) process.once(name, endAndDie)
   }
-  process.once('exit', end)
-  for (const name of deadly) process.once(name, endAndDie)
+  children.set(child, signal)
   child.once('exit', () => {
-    process.off('exit', end)
+    children.delete(child)
+    if (children.size > 0) return
+    process.off('exit', endChildren)
     for (const name of deadly) process.off(name, endAndDie)
   })
 }
