@@ -5,6 +5,12 @@ import type { ServerTransactionUser, TransactionEnvironment } from './transactio
 
 type State = 'proceeding' | 'accepted' | 'completed' | 'confirmed' | 'terminated'
 
+/**
+ * How often timer G repeats a failure for a sender whose address may be forged. Once it has heard 100 an honest one
+ * does not repeat its INVITE any more, so one answer alone may be lost; eleven would be worth forging an address for.
+ */
+const repeatsForStrangers = 2
+
 export class InviteServerTransaction {
   state: State = 'proceeding'
   /** The last provisional or the final response, for retransmissions of the request. */
@@ -22,7 +28,8 @@ export class InviteServerTransaction {
 
   /**
    * A response of the user, ready for the wire. False if this transaction can't take it any more. `repeat` false: a
-   * final failure is sent again for a repeated INVITE only, not by timer G; the client repeats it until it is answered.
+   * final failure is sent again for a repeated INVITE only, not by timer G, since the client repeats that until it
+   * hears anything; after a provisional response, by timer G a few times.
    */
   respond(status: number, data: Buffer, repeat = true): boolean {
     if (status < 200) {
@@ -44,14 +51,13 @@ export class InviteServerTransaction {
     }
     if (this.state !== 'proceeding') return false
     this.state = 'completed'
-    // After a provisional response the client does not repeat its INVITE any more.
-    const repeated = repeat || this.#last !== undefined
+    const repeats = repeat ? Infinity : this.#last === undefined ? 0 : repeatsForStrangers
     this.#last = data
     this.#ending = this.env.scheduler.after(64 * this.env.timing.t1, () => {
       this.user.onFailure?.(new Error('no ACK for the final response (timer H)'))
       this.terminate()
     })
-    if (repeated && !isReliable(this.flow.transport)) this.#retransmitAfter(this.env.timing.t1)
+    if (!isReliable(this.flow.transport)) this.#retransmitAfter(this.env.timing.t1, repeats)
     this.#send(data)
     return true
   }
@@ -82,11 +88,12 @@ export class InviteServerTransaction {
     this.user.onTerminated()
   }
 
-  #retransmitAfter(interval: number): void {
+  #retransmitAfter(interval: number, times: number): void {
+    if (times === 0) return
     this.#timerG = this.env.scheduler.after(interval, () => {
       if (this.state !== 'completed' || !this.#last) return
       this.#send(this.#last)
-      this.#retransmitAfter(Math.min(interval * 2, this.env.timing.t2))
+      this.#retransmitAfter(Math.min(interval * 2, this.env.timing.t2), times - 1)
     })
   }
 
