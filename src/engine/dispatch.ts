@@ -116,7 +116,7 @@ export class Dispatcher {
   /** A flood of new requests may push out what is finished, but not what belongs to running calls. */
   #hasRoomFor(request: SipRequest): boolean {
     const { maxTransactions } = this.options
-    if (this.table.size < maxTransactions || this.table.makeRoom()) return true
+    if (!this.table.isFull(maxTransactions) || this.table.makeRoom()) return true
     const ofRunningCall = request.toTag !== undefined || request.method === 'CANCEL'
     return ofRunningCall && this.table.size < maxTransactions * 1.1
   }

@@ -107,7 +107,7 @@ export class Incoming {
     const taken = machine.respond(status, data, this.proven)
     if (taken && status >= 200 && this.finalStatus === 0) {
       this.finalStatus = status
-      this.#entry.incoming = undefined
+      this.#entry.answered(data.length)
       if (status < 300 && !vouchesForNobody.has(this.request.method)) this.transport.vouch(this.flow)
       this.onAnswered?.(response)
     }

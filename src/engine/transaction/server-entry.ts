@@ -11,13 +11,18 @@ export class ServerEntry implements ServerTransactionUser {
   incoming: Incoming | undefined
   /** The application wanted no answer at all, to its CANCEL neither. */
   abandoned = false
+  /** What is kept for repetitions since the final answer, bytes: at most that answer and the key. */
+  keptBytes = 0
 
   constructor(
     env: TransactionEnvironment,
     incoming: Incoming,
     back: Flow,
     private readonly key: string,
-    private readonly table: { removeServer(key: string): void },
+    private readonly table: {
+      keep(entry: ServerEntry, bytes: number): void
+      removeServer(key: string): void
+    },
     private readonly report: (flow: Flow, error: Error) => void,
   ) {
     this.incoming = incoming
@@ -25,6 +30,12 @@ export class ServerEntry implements ServerTransactionUser {
       incoming.request.method === 'INVITE'
         ? new InviteServerTransaction(env, back, this)
         : new NonInviteServerTransaction(env, back, this)
+  }
+
+  /** The final answer was given, so many bytes. */
+  answered(bytes: number): void {
+    this.incoming = undefined
+    if (this.machine.state !== 'terminated') this.table.keep(this, this.key.length + bytes)
   }
 
   onFailure(error: Error): void {

@@ -11,13 +11,24 @@ import { isReliable, type Flow } from '../transport/transport.js'
 /** How many of the oldest are looked at to make room, which bounds the work for one request. */
 const makeRoomStep = 64
 
+/**
+ * Most bytes kept for repetitions, over all server transactions. An answer repeats what its request has in Via, From, To
+ * and Call-ID: usually some 500 bytes, but a stranger may make it 30,000 of each that it sends.
+ */
+const defaultMaxKeptBytes = 256 * 1024 * 1024
+
 export class TransactionTable {
   readonly #servers = new Map<string, ServerEntry>()
   readonly #clients = new Map<string, ClientMachine>()
   /** Client transactions by stream connection, to end them with it. */
   readonly #byConnection = new Map<Flow, Set<ClientMachine>>()
 
-  constructor(private readonly env: TransactionEnvironment) {}
+  #keptBytes = 0
+
+  constructor(
+    private readonly env: TransactionEnvironment,
+    private readonly maxKeptBytes = defaultMaxKeptBytes,
+  ) {}
 
   get size(): number {
     return this.#servers.size + this.#clients.size
@@ -38,8 +49,20 @@ export class TransactionTable {
     this.#servers.set(key, entry)
   }
 
+  /** Counts what a server transaction keeps from now on until it is removed. */
+  keep(entry: ServerEntry, bytes: number): void {
+    this.#keptBytes += bytes - entry.keptBytes
+    entry.keptBytes = bytes
+  }
+
   removeServer(key: string): void {
+    this.#keptBytes -= this.#servers.get(key)?.keptBytes ?? 0
     this.#servers.delete(key)
+  }
+
+  /** Whether one more must wait for room to be made. */
+  isFull(maxTransactions: number): boolean {
+    return this.size >= maxTransactions || this.#keptBytes >= this.maxKeptBytes
   }
 
   /**
