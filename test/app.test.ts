@@ -4,13 +4,18 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { createSocket } from 'node:dgram'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import t from 'tap'
+import { createApp } from '../src/app.js'
+import { loadConfig } from '../src/config.js'
 import { makeSelfSigned } from '../src/engine/transport/self-signed.js'
 import type { TlsMaterial } from '../src/engine/transport/transport.js'
+import { StartError } from '../src/start-error.js'
+import type { ConnectionConfig } from '../src/store/connection.js'
+import { silent, testDatabase } from './support/database.js'
 import { createPhone, type Phone } from './support/phone.js'
 import { mainFile, productFor, type Product } from './support/product.js'
+import { scratch } from './support/scratch.js'
 import { digestAuthorization, newCallId } from './support/sip-text.js'
 import { until } from './support/tools.js'
 
@@ -30,8 +35,8 @@ const offline = {
 }
 
 /** Runs the program until it ends by itself. */
-async function run(settings: Record<string, string>, args: string[] = []): Promise<Ended> {
-  const child = spawn(process.execPath, [mainFile, ...args], {
+async function run(settings: Record<string, string>): Promise<Ended> {
+  const child = spawn(process.execPath, [mainFile], {
     env: { PATH: process.env.PATH, ...offline, ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -43,60 +48,83 @@ async function run(settings: Record<string, string>, args: string[] = []): Promi
 }
 
 async function emptyFolder(t: { teardown(fn: () => Promise<void>): void }): Promise<string> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'privateline-app-'))
+  const folder = await mkdtemp(path.join(scratch, 'privateline-app-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   return folder
 }
 
-/** One line on standard error, which names the setting; not 0. */
-function refuses(t: Tap, ended: Ended, setting: RegExp): void {
-  t.not(ended.code, 0)
+/** One line on standard error, which names the setting, and the exit code. */
+function refuses(t: Tap, ended: Ended, code: number, setting: RegExp): void {
+  t.equal(ended.code, code)
   t.equal(ended.stderr.trim().split('\n').length, 1, ended.stderr)
   t.match(ended.stderr, setting)
   t.notMatch(ended.stderr, /\n\s+at /, 'no stack')
 }
-type Tap = Pick<typeof t, 'not' | 'equal' | 'match' | 'notMatch'>
+type Tap = Pick<typeof t, 'equal' | 'match' | 'notMatch'>
 
 t.test('refusals to start name the setting', async (t) => {
   // One database for all: each of these gets as far as that.
-  const DATA_DIR = await emptyFolder(t)
-  t.test('a taken UDP port', async (t) => {
-    const socket = createSocket('udp4').bind(0, '127.0.0.1')
-    await once(socket, 'listening')
-    t.teardown(() => void socket.close())
-    const taken = `127.0.0.1:${socket.address().port}`
-    refuses(t, await run({ DATA_DIR, SIP_UDP: taken }), new RegExp(`SIP_UDP.*${taken}.*taken`))
-  })
+  const DATABASE_URL = urlOf((await testDatabase(t)).connection)
+  const udp = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(udp, 'listening')
+  t.teardown(() => void udp.close())
+  const SIP_UDP = `127.0.0.1:${udp.address().port}`
+
+  // What the process makes of a wrong setting, and of an app that refuses to start.
+  const [misspelt, taken] = await Promise.all([
+    run({ SIP_UPD: '127.0.0.1:0' }),
+    run({ DATABASE_URL, SIP_UDP }),
+  ])
+  refuses(t, misspelt, 2, /SIP_UPD.*SIP_UDP/)
+  refuses(t, taken, 1, new RegExp(`SIP_UDP.*${SIP_UDP}.*taken`))
+
+  /** The line that the process would show. */
+  const refusal = async (t: Tap, settings: Record<string, string>): Promise<string> => {
+    const config = loadConfig({ ...offline, DATABASE_URL, ...settings })
+    const app = createApp(config, silent, () => {})
+    const error = await app.start().then(
+      () => undefined,
+      (reason: unknown) => reason,
+    )
+    await app.stop()
+    if (!(error instanceof StartError)) throw new Error('no refusal', { cause: error })
+    t.notMatch(error.userMessage, /\n/, 'one line')
+    return error.userMessage
+  }
 
   t.test('a taken HTTP port', async (t) => {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
     t.teardown(() => void server.close())
-    const taken = `127.0.0.1:${(server.address() as AddressInfo).port}`
-    refuses(t, await run({ DATA_DIR, HTTP_LISTEN: taken }), new RegExp(`HTTP_LISTEN.*${taken}`))
+    const HTTP_LISTEN = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    t.match(await refusal(t, { HTTP_LISTEN }), new RegExp(`^HTTP_LISTEN: ${HTTP_LISTEN} .*taken`))
   })
 
   t.test('a certificate that is not there, one that is none, and one that is broken', async (t) => {
-    const file = path.join(DATA_DIR, 'cert.pem')
-    const tls = { DATA_DIR, SIP_TLS: '127.0.0.1:0', TLS_CERT: file, TLS_KEY: file }
-    refuses(t, await run(tls), /TLS_CERT.*no such file/)
+    const file = path.join(await emptyFolder(t), 'cert.pem')
+    const tls = { SIP_TLS: '127.0.0.1:0', TLS_CERT: file, TLS_KEY: file }
+    t.match(await refusal(t, tls), /^TLS_CERT.*no such file/)
     await writeFile(file, 'not a certificate')
-    refuses(t, await run(tls), /TLS_CERT.*PEM/)
+    t.match(await refusal(t, tls), /^TLS_CERT.*PEM/)
     await writeFile(file, '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n')
-    refuses(t, await run(tls), /TLS_CERT/)
-  })
-
-  t.test('a setting that makes no sense', async (t) => {
-    refuses(t, await run({ SIP_RING_TIMEOUT: 'soon' }), /SIP_RING_TIMEOUT/)
-    refuses(t, await run({ SIP_UPD: '127.0.0.1:0' }), /SIP_UPD.*SIP_UDP/)
+    t.match(await refusal(t, tls), /^TLS_CERT/)
   })
 
   t.test('a database that is not there', async (t) => {
-    refuses(t, await run({ DATA_DIR, DATABASE_URL: 'postgres://127.0.0.1:1/x' }), /DATABASE_URL/)
+    t.match(await refusal(t, { DATABASE_URL: 'postgres://127.0.0.1:1/x' }), /^DATABASE_URL/)
+  })
+
+  t.test('another realm than that of the passwords, which would lock everybody out', async (t) => {
+    t.match(await refusal(t, { SIP_REALM: 'other' }), /^SIP_REALM.*privateline/)
   })
 })
 
-t.test('first start, stop, second start, and who may not start beside or after it', async (t) => {
+/** For DATABASE_URL: a server that is reached by a Unix socket. */
+function urlOf({ host = '', port, user, database }: ConnectionConfig): string {
+  return `postgres://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`
+}
+
+t.test('first start, stop, second start, and who may not start beside it', async (t) => {
   const folder = await emptyFolder(t)
   const tls = { TLS_CERT: path.join(folder, 'cert.pem'), TLS_KEY: path.join(folder, 'key.pem') }
   const install = async ({ cert, key }: TlsMaterial) => {
@@ -129,75 +157,73 @@ t.test('first start, stop, second start, and who may not start beside or after i
   t.notMatch(second, /first start|Password/, 'shown once')
   t.match((await product.api('GET', '/accounts')).body, { total: 1, items: [{ virtualNumber: '111' }] })
 
-  refuses(t, await run({ DATA_DIR: product.dataDir }), /DATA_DIR/)
+  refuses(t, await run({ DATA_DIR: product.dataDir }), 1, /DATA_DIR/)
   t.equal(
     (await fetch(`http://${product.http}/health/ready`)).status,
     200,
     'a second program changes nothing',
   )
-
-  // Another realm would lock everybody out.
-  await product.stop()
-  refuses(t, await run({ DATA_DIR: product.dataDir, SIP_REALM: 'other' }), /SIP_REALM.*privateline/)
 })
 
-t.test('a binding that was answered with 200 is there after kill -9', async (t) => {
-  const product = await productFor(t)
-  const account = await product.createAccount(await product.createGroup('g'), { virtualNumber: '111' })
-  await register(t, product, account)
-  await product.kill()
-  await product.restart()
-  t.match((await product.api('GET', '/registrations')).body, { total: 1, items: [{ virtualNumber: '111' }] })
-})
-
-t.test('SIGTERM during a registration storm loses none that was answered', async (t) => {
-  const product = await productFor(t)
+t.test('what was answered outlives the program, however that ends', async (t) => {
+  const product = await productFor(t, { DRAIN_TIMEOUT: '1' })
   const group = await product.createGroup('g')
-  const numbers = Array.from({ length: 20 }, (_, index) => String(300 + index))
-  const accounts = await Promise.all(
-    numbers.map((virtualNumber) => product.createAccount(group, { virtualNumber })),
-  )
-  const answered: string[] = []
-  const storm = accounts.map((account) =>
-    register(t, product, account).then(
-      () => answered.push(account.virtualNumber),
-      () => undefined,
-    ),
-  )
-  await until('some are answered', () => answered.length > 3)
-  t.equal(await product.stop(), 0)
-  await Promise.all(storm)
-  await product.restart()
-  const { items } = (await product.api('GET', '/registrations?limit=100')).body as {
-    items: { virtualNumber: string }[]
-  }
-  const bound = new Set(items.map(({ virtualNumber }) => virtualNumber))
-  t.strictSame(
-    answered.filter((number) => !bound.has(number)),
-    [],
+  const [ann, bob] = [
+    await product.createAccount(group, { virtualNumber: '111' }),
+    await product.createAccount(group, { virtualNumber: '222' }),
+  ]
+
+  t.test('a binding that was answered with 200 is there after kill -9', async (t) => {
+    await register(t, product, ann)
+    await product.kill()
+    await product.restart()
+    t.strictSame(await bound(product), ['111'])
+  })
+
+  t.test('SIGTERM during a registration storm loses none that was answered', async (t) => {
+    const numbers = Array.from({ length: 20 }, (_, index) => String(300 + index))
+    const accounts = await Promise.all(
+      numbers.map((virtualNumber) => product.createAccount(group, { virtualNumber })),
+    )
+    const answered: string[] = []
+    const storm = accounts.map((account) =>
+      register(t, product, account).then(
+        () => answered.push(account.virtualNumber),
+        () => undefined,
+      ),
+    )
+    await until('some are answered', () => answered.length > 3)
+    t.equal(await product.stop(), 0)
+    await Promise.all(storm)
+    await product.restart()
+    const there = await bound(product)
+    t.strictSame(
+      answered.filter((number) => !there.includes(number)),
+      [],
+    )
+  })
+
+  t.test(
+    'SIGTERM while a phone rings: both sides are told, the database is stopped, exit code 0',
+    async (t) => {
+      const callee = await register(t, product, bob)
+      const caller = await register(t, product, ann)
+      await dial(caller, ann, '222')
+      callee.reply(await callee.expect('INVITE'), 180)
+      await caller.expect(180)
+      t.equal(await product.stop(), 0)
+      await caller.expect(503)
+      await callee.expect('CANCEL')
+      t.strictSame(await product.databasePids(), [])
+    },
   )
 })
 
-t.test(
-  'SIGTERM while a phone rings: both sides are told, the database is stopped, exit code 0',
-  async (t) => {
-    const product = await productFor(t, { DRAIN_TIMEOUT: '1' })
-    const group = await product.createGroup('g')
-    const [ann, bob] = [
-      await product.createAccount(group, { virtualNumber: '111' }),
-      await product.createAccount(group, { virtualNumber: '222' }),
-    ]
-    const callee = await register(t, product, bob)
-    const caller = await register(t, product, ann)
-    await dial(caller, ann, '222')
-    callee.reply(await callee.expect('INVITE'), 180)
-    await caller.expect(180)
-    t.equal(await product.stop(), 0)
-    await caller.expect(503)
-    await callee.expect('CANCEL')
-    t.strictSame(await product.databasePids(), [])
-  },
-)
+/** The numbers of those who are registered. */
+async function bound(product: Product): Promise<string[]> {
+  const { body } = await product.api('GET', '/registrations?limit=100')
+  return (body as { items: { virtualNumber: string }[] }).items.map(({ virtualNumber }) => virtualNumber)
+}
 
 /** Sends an INVITE and answers the challenge. */
 async function dial(phone: Phone, { username, password }: Credentials, number: string): Promise<void> {

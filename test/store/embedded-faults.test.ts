@@ -6,12 +6,12 @@ import type { ConnectionConfig } from '../../src/store/connection.js'
 import { binariesIn, packagedBinaries } from '../../src/store/embedded/binaries.js'
 import { openStore } from '../../src/store/store.js'
 import { query, silent } from '../support/database.js'
-import { until } from '../support/tools.js'
-import { directory, isAlive, launch, otherProcess, start } from './embedded-harness.js'
+import { isAlive, until } from '../support/tools.js'
+import { directory, launch, otherProcess, start, usedDirectory } from './embedded-harness.js'
 import { add, become, binding, withAccounts } from './samples.js'
 
 t.test('a second start on the same directory is refused by name, and harms nothing', async (t) => {
-  const dataDir = await directory(t)
+  const dataDir = await usedDirectory(t)
   const first = await start(t, dataDir)
   await t.rejects(launch(dataDir), {
     message: /^DATA_DIR: another Privateline/,
@@ -38,7 +38,7 @@ t.test('of several first starts at the same moment one wins, and the others are 
 t.test(
   'after kill -9 the next start stops the server left behind, and finds what was committed',
   async (t) => {
-    const dataDir = await directory(t)
+    const dataDir = await usedDirectory(t)
     const other = otherProcess(t, dataDir)
     const { pid } = await other.step('started')
     await other.step('applied')
@@ -54,7 +54,7 @@ t.test(
 )
 
 t.test('an applied registration is there after kill -9 of the program and of the server', async (t) => {
-  const dataDir = await directory(t)
+  const dataDir = await usedDirectory(t)
   const other = otherProcess(t, dataDir)
   const { pid } = await other.step('started')
   await other.step('applied')
@@ -68,7 +68,7 @@ t.test('an applied registration is there after kill -9 of the program and of the
 })
 
 t.test('a Ctrl-C in the terminal reaches the program but not its database', async (t) => {
-  const other = otherProcess(t, await directory(t))
+  const other = otherProcess(t, await usedDirectory(t))
   const { pid } = await other.step('started')
   await other.step('applied')
   process.kill(-(other.child.pid as number), 'SIGINT')
@@ -103,7 +103,7 @@ t.test('a cluster whose making was killed is made anew', async (t) => {
 t.test(
   'a postmaster.pid of before a power failure is seen through, though its id is in use again',
   async (t) => {
-    const dataDir = await directory(t)
+    const dataDir = await usedDirectory(t)
     const first = await launch(dataDir)
     const pidFile = join(dataDir, 'postgres', 'postmaster.pid')
     const [, ...rest] = (await readFile(pidFile, 'utf8')).split('\n')
@@ -115,7 +115,7 @@ t.test(
 )
 
 t.test('a server that dies is started again, and the store goes on with it', async (t) => {
-  const database = await start(t, await directory(t))
+  const database = await start(t, await usedDirectory(t))
   const store = await openStore({ connection: database.connection, node: 'a', log: silent })
   t.teardown(() => store.close())
   await withAccounts(store, 1)
@@ -133,7 +133,7 @@ t.test('a server that dies is started again, and the store goes on with it', asy
 })
 
 t.test('after a crash of one backend the directory is still held', async (t) => {
-  const dataDir = await directory(t)
+  const dataDir = await usedDirectory(t)
   const database = await start(t, dataDir)
   const [owner] = await query<{ pid: number }>(
     database.connection,
@@ -151,7 +151,7 @@ t.test('after a crash of one backend the directory is still held', async (t) => 
 })
 
 t.test('a shutdown that hangs is cut short, and nothing committed is lost', async (t) => {
-  const dataDir = await directory(t)
+  const dataDir = await usedDirectory(t)
   const database = await launch(dataDir, { shutdownPatience: 100 })
   await query(database.connection, 'create table things as select 42 as answer')
   await signal(database.connection, 'checkpointer', 'SIGSTOP')
@@ -164,7 +164,7 @@ t.test('a shutdown that hangs is cut short, and nothing committed is lost', asyn
 })
 
 t.test('a server that was stopped from outside does not hold up the stop, and ends', async (t) => {
-  const database = await launch(await directory(t), { shutdownPatience: 100 })
+  const database = await launch(await usedDirectory(t), { shutdownPatience: 100 })
   process.kill(database.pid(), 'SIGSTOP')
   await database.stop()
   await until('it has gone', async () => !(await isAlive(database.pid())) || undefined)

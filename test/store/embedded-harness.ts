@@ -1,20 +1,22 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { platform, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import tap from 'tap'
 import type { Test } from 'tap'
 import { startEmbeddedDatabase } from '../../src/store/embedded.js'
 import type { EmbeddedDatabase, EmbeddedOptions } from '../../src/store/embedded.js'
 import { silent } from '../support/database.js'
-import { until } from '../support/tools.js'
+import { scratch } from '../support/scratch.js'
+import { isAlive, until } from '../support/tools.js'
 
 /** A data directory; goes with the test, and so does a server that is still running there. */
-export async function directory(t: Test): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'privateline-embedded-'))
+export async function directory(t: Pick<Test, 'teardown'>): Promise<string> {
+  const path = await mkdtemp(join(scratch, 'privateline-embedded-'))
   t.teardown(async () => {
     const pidFile = await readFile(join(path, 'postgres', 'postmaster.pid'), 'utf8').catch(() => '')
     const pid = Number.parseInt(pidFile, 10)
@@ -22,6 +24,25 @@ export async function directory(t: Test): Promise<string> {
     await rm(path, { recursive: true, force: true, maxRetries: 5 })
   })
   return path
+}
+
+let cluster: Promise<string> | undefined
+
+/**
+ * A data directory with a database in it, for tests that are not about the first start: a copy takes a tenth of the
+ * time that making one takes.
+ */
+export async function usedDirectory(t: Test): Promise<string> {
+  const path = await directory(t)
+  await promisify(execFile)('cp', ['-R', '-p', await (cluster ??= makeCluster()), path])
+  return path
+}
+
+async function makeCluster(): Promise<string> {
+  const path = await directory(tap)
+  const database = await launch(path)
+  await database.stop()
+  return join(path, 'postgres')
 }
 
 /** Without waiting for the disk, for tests that don't pull the plug. */
@@ -72,16 +93,5 @@ export function otherProcess(t: Test, dataDir: string): OtherProcess {
         if (!seen.has(name) && closed) throw new Error(`it ended before step ${name}`)
         return seen.get(name)
       }),
-  }
-}
-
-/** Not even waiting for its parent to take notice of its end. */
-export async function isAlive(pid: number): Promise<boolean> {
-  if (platform() === 'linux')
-    return /\) [^ZX]/.test(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''))
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
   }
 }

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { binariesIn, makeLinks, packagedBinaries } from '../../src/store/embedded/binaries.js'
 import { query } from '../support/database.js'
-import { directory, isAlive, launch, start } from './embedded-harness.js'
+import { isAlive } from '../support/tools.js'
+import { directory, launch, start, usedDirectory } from './embedded-harness.js'
 
 const isRoot = process.getuid?.() === 0
 
@@ -19,14 +20,14 @@ t.test('the first start makes a database that a second start finds again', async
 })
 
 t.test('it listens on a socket that only its owner can reach, and on nothing else', async (t) => {
-  const database = await start(t, await directory(t))
+  const database = await start(t, await usedDirectory(t))
   t.same(await query(database.connection, 'show listen_addresses'), [{ listen_addresses: '' }])
   const socketDir = await stat(database.connection.host as string)
   t.equal(socketDir.mode & 0o077, 0)
 })
 
 t.test('commits are durable, and text sorts and folds alike everywhere', async (t) => {
-  const database = await start(t, await directory(t), { settings: {} })
+  const database = await start(t, await usedDirectory(t), { settings: {} })
   for (const setting of ['fsync', 'full_page_writes', 'synchronous_commit']) {
     t.same(await query(database.connection, `show ${setting}`), [{ [setting]: 'on' }])
   }
@@ -133,14 +134,14 @@ t.test('programs that the system cannot load give one line that says what to do'
 })
 
 t.test('a setting that PostgreSQL refuses is told in its words', async (t) => {
-  const dataDir = await directory(t)
+  const dataDir = await usedDirectory(t)
   await t.rejects(launch(dataDir, { settings: { max_connections: 'many' } }), {
     message: /^the embedded database does not start: .*max_connections.*postgres\.log/,
   })
 })
 
 t.test('its log does not grow without bound', async (t) => {
-  const dataDir = await directory(t)
+  const dataDir = await usedDirectory(t)
   await writeFile(join(dataDir, 'postgres.log'), Buffer.alloc(3 * 1024 * 1024, 'x'))
   await start(t, dataDir)
   t.ok((await stat(join(dataDir, 'postgres.log'))).size < 100_000)

@@ -1,22 +1,16 @@
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, realpathSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
 import pg from 'pg'
-import pino from 'pino'
 import tap from 'tap'
 import type { Test } from 'tap'
 import type { ConnectionConfig } from '../../src/store/connection.js'
-import { binariesIn } from '../../src/store/embedded/binaries.js'
-import { startEmbeddedDatabase } from '../../src/store/embedded.js'
 import { openStore } from '../../src/store/store.js'
 import type { StoreOptions } from '../../src/store/store.js'
 import type { Store } from '../../src/store/types.js'
+import { databaseKinds, type DatabaseKind } from './kinds.js'
+import { makeTables, silent, startServer, type ServerAddress, type ServerKind } from './postgres.js'
+import { readShared } from './shared/record.js'
 
-/** The packaged PostgreSQL, one that is installed on the machine, or the server at TEST_DATABASE_URL. */
-export type DatabaseKind = 'embedded' | 'installed' | 'url'
+export { silent }
 
 export interface TestDatabase {
   connection: ConnectionConfig
@@ -24,26 +18,21 @@ export interface TestDatabase {
   beside(database: string): ConnectionConfig
 }
 
-export const silent = pino({ level: 'silent' })
-
-/** Tests don't need to survive a power failure. */
-const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '100' }
-
 /** A server with a database that has all tables, from which the tests' databases are copied. */
 interface Server {
   template: string
-  at(database: string): ConnectionConfig
+  at: (database: string) => ConnectionConfig
+  /** How `create database` copies: packaged ones copy files, which takes half as long as copying block by block. */
+  strategy?: string
 }
 
-/** At most one server of a kind per test process, started when first asked for and stopped after the last test. */
-const servers = new Map<DatabaseKind, Promise<Server>>()
+/** At most one server of a kind per test process; what it starts itself is stopped after the last test. */
+const servers = new Map<DatabaseKind | 'alone', Promise<ServerAtWork>>()
 
-/** The kinds of database that this machine has. With CI=true a missing one is an error, not a gap. */
-export const databaseKinds: readonly DatabaseKind[] = [
-  'embedded',
-  ...(findInstalled() || process.env['CI'] === 'true' ? (['installed'] as const) : []),
-  ...(process.env['TEST_DATABASE_URL'] ? (['url'] as const) : []),
-]
+interface ServerAtWork extends Server {
+  /** Runs one statement that makes or removes databases. */
+  run: (statement: string) => Promise<unknown>
+}
 
 /** Declares a test once for each kind of database that this machine has. */
 export function onEveryDatabase(
@@ -58,18 +47,21 @@ export function onEveryDatabase(
   }
 }
 
-/** A database of its own for one test, with all tables and no rows. It goes after the last test of the process. */
+/**
+ * A database of its own for one test, with all tables and no rows, which goes with the test. `alone`: on a server that
+ * no other process uses, for tests that hurt the server.
+ */
 export async function testDatabase(
-  _t: Pick<Test, 'teardown'>,
-  kind: DatabaseKind = 'embedded',
+  t: Pick<Test, 'teardown'>,
+  kind: DatabaseKind | 'alone' = 'embedded',
 ): Promise<TestDatabase> {
-  const starting = servers.get(kind) ?? (kind === 'url' ? useServer() : startServer(kind))
+  const starting = servers.get(kind) ?? findServer(kind).then(putToWork)
   servers.set(kind, starting)
-  const server = await starting
+  const { at, run, template, strategy = '' } = await starting
   const database = `privateline_test_${randomBytes(6).toString('hex')}`
-  await query(server.at('postgres'), `create database ${database} template ${server.template}`)
-  if (kind === 'url') tap.teardown(() => query(server.at('postgres'), `drop database ${database}`))
-  return { connection: server.at(database), beside: (other) => server.at(other) }
+  await run(`create database ${database} template ${template} ${strategy}`)
+  t.teardown(() => run(`drop database ${database} with (force)`))
+  return { connection: at(database), beside: (other) => at(other) }
 }
 
 /** A store on a test database (a new one unless given), closed when the test ends. */
@@ -89,9 +81,7 @@ export async function query<Row extends pg.QueryResultRow>(
   statement: string,
   values: unknown[] = [],
 ): Promise<Row[]> {
-  const client = new pg.Client(connection)
-  client.on('error', () => {}) // The statement rejects as well; this one would end the process.
-  await client.connect()
+  const client = await connect(connection)
   try {
     return (await client.query<Row>(statement, values)).rows
   } finally {
@@ -99,38 +89,30 @@ export async function query<Row extends pg.QueryResultRow>(
   }
 }
 
-/** The directory above bin/ of a PostgreSQL on this machine. */
-export function findInstalled(): string | undefined {
-  const debian = '/usr/lib/postgresql'
-  const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : []
-  return [
-    ...versions.map((version) => join(debian, version, 'bin')),
-    ...(process.env['PATH'] ?? '').split(':').filter((directory) => existsSync(join(directory, 'postgres'))),
-  ]
-    .filter((directory) => existsSync(join(directory, 'initdb')))
-    .map((directory) => dirname(dirname(realpathSync(join(directory, 'postgres')))))[0]
+async function connect(connection: ConnectionConfig): Promise<pg.Client> {
+  const client = new pg.Client(connection)
+  client.on('error', () => {}) // The statement rejects as well; this one would end the process.
+  await client.connect()
+  return client
 }
 
-async function startServer(kind: 'embedded' | 'installed'): Promise<Server> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'privateline-test-'))
-  const installed = kind === 'installed' ? findInstalled() : undefined
-  if (kind === 'installed' && !installed)
-    throw new Error('no PostgreSQL is installed: apt install postgresql')
-  const server = await startEmbeddedDatabase({
-    dataDir,
-    log: silent,
-    settings,
-    ...(installed ? { binaries: binariesIn(installed) } : {}),
-  })
-  const watchdog = stopWithUs(server.pid(), dataDir)
-  tap.teardown(async () => {
-    await server.stop()
-    watchdog()
-    await rm(dataDir, { recursive: true, force: true })
-  })
-  const { database: template = '' } = server.connection
-  await makeTemplate(server.connection)
-  return { template, at: (database) => ({ ...server.connection, database }) }
+async function findServer(kind: DatabaseKind | 'alone'): Promise<Server> {
+  if (kind === 'url') return useServer()
+  if (kind === 'alone') return ownServer('embedded')
+  const shared = readShared(process.ppid)?.servers[kind]
+  return shared ? serverAt(shared, kind) : ownServer(kind)
+}
+
+async function ownServer(kind: ServerKind): Promise<Server> {
+  const { address, stop } = await startServer(kind)
+  tap.teardown(stop)
+  return serverAt(address, kind)
+}
+
+function serverAt(address: ServerAddress, kind: ServerKind): Server {
+  const { database: template = '' } = address
+  const server = { template, at: (database: string) => ({ ...address, database }) }
+  return kind === 'embedded' ? { ...server, strategy: 'strategy file_copy' } : server
 }
 
 async function useServer(): Promise<Server> {
@@ -142,21 +124,12 @@ async function useServer(): Promise<Server> {
   const template = `privateline_test_template_${randomBytes(6).toString('hex')}`
   await query(at('postgres'), `create database ${template} encoding 'UTF8' template template0`)
   tap.teardown(() => query(at('postgres'), `drop database ${template}`))
-  await makeTemplate(at(template))
+  await makeTables(at(template))
   return { template, at }
 }
 
-async function makeTemplate(connection: ConnectionConfig): Promise<void> {
-  const store = await openStore({ connection, node: 'template', log: silent })
-  await store.close()
-}
-
-/** The server outlives its parent on purpose; a test process that is killed must not leave it behind. */
-function stopWithUs(pid: number, dataDir: string): () => void {
-  const script = `read -r done; [ "$done" ] || { kill -INT ${pid}; rm -rf "$0"; }`
-  const child = spawn('sh', ['-c', script, dataDir], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
-  child.unref()
-  const { stdin } = child
-  ;(stdin as unknown as { unref(): void }).unref()
-  return () => void stdin.end('done\n')
+async function putToWork(server: Server): Promise<ServerAtWork> {
+  const client = await connect(server.at('postgres'))
+  tap.teardown(() => client.end())
+  return { ...server, run: (statement) => client.query(statement) }
 }

@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { scratch } from './scratch.js'
 import { endWithUs, until } from './tools.js'
 
 /** <outDir>/src/main.js beside <outDir>/test/support/product.js. */
@@ -77,7 +77,7 @@ export class Product {
    * @throws Error with the log when it ends or is not ready within 30 s
    */
   static async start(settings: Settings = {}): Promise<Product> {
-    const product = new Product(await mkdtemp(path.join(tmpdir(), 'privateline-')), settings)
+    const product = new Product(await mkdtemp(path.join(scratch, 'privateline-')), settings)
     try {
       await product.#launch()
     } catch (error) {

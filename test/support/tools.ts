@@ -4,6 +4,8 @@ import { accessSync, constants, existsSync } from 'node:fs'
 import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { platform } from 'node:os'
 import path from 'node:path'
 
 /** Directory of the checkout; the compiled file lies in <outDir>/test/support. */
@@ -79,6 +81,17 @@ export const until = async <T>(
     if (value !== undefined && value !== false) return value
     if (Date.now() > deadline) throw new Error(`not within ${timeout} ms: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** Whether the process runs; one that has ended and waits for its parent to take notice of it doesn't. */
+export async function isAlive(pid: number): Promise<boolean> {
+  if (platform() === 'linux')
+    return /\) [^ZX]/.test(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''))
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
   }
 }
 
