@@ -8,7 +8,7 @@ import type { StoreOptions } from '../../src/store/store.js'
 import type { Store } from '../../src/store/types.js'
 import { databaseKinds, type DatabaseKind } from './kinds.js'
 import { makeTables, silent, startServer, type ServerAddress, type ServerKind } from './postgres.js'
-import { readShared } from './shared/record.js'
+import { sharedServer } from './shared-server.js'
 
 export { silent }
 
@@ -99,7 +99,7 @@ async function connect(connection: ConnectionConfig): Promise<pg.Client> {
 async function findServer(kind: DatabaseKind | 'alone'): Promise<Server> {
   if (kind === 'url') return useServer()
   if (kind === 'alone') return ownServer('embedded')
-  const shared = readShared(process.ppid)?.servers[kind]
+  const shared = await sharedServer(kind)
   return shared ? serverAt(shared, kind) : ownServer(kind)
 }
 
