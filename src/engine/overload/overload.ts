@@ -67,6 +67,8 @@ const patience = 1.5
 export const tickMs = 50
 /** Weight of the newest tick in the rate of arrivals: half a second or so decides. */
 const smoothing = tickMs / 500
+/** Input that waits is no overload before it has lasted so long, ms: a pause of the machine passes by itself. */
+const inputPatienceMs = 300
 /** Nothing refused for so long: the overload is over, ms. */
 const calmAfter = 5000
 /** Requests that can be turned away for a share; all others only by `maxWaiting`. */
@@ -97,6 +99,8 @@ export class Overload {
   /** Newcomers per second, over the last second or so. */
   #arrivalRate = 0
   #inputDelay = 0
+  /** Since when it has been more than bearable. */
+  #inputWaitsSince: number | undefined
   /** Shedding since, and what was refused before it; undefined while nothing is refused. */
   #shedding: { since: number; before: Record<RefusalReason, number> } | undefined
   #lastRefusal = -Infinity
@@ -148,6 +152,8 @@ export class Overload {
   tick(now: number, inputDelay: number): void {
     this.#lag.tick(now)
     this.#inputDelay = Math.max(this.#lag.delay, inputDelay)
+    if (this.#inputDelay <= this.#limits.delayMs) this.#inputWaitsSince = undefined
+    else this.#inputWaitsSince ??= now
     this.#arrivalRate += smoothing * (this.#arrived * (1000 / tickMs) - this.#arrivalRate)
     this.#arrived = 0
     for (const line of this.#lines.values()) line.measure(now)
@@ -174,7 +180,7 @@ export class Overload {
   #judge(newcomer: Newcomer, now: number): RefusalReason | undefined {
     if (this.#waiting >= this.#limits.maxWaiting) return 'waiting'
     if (!sheddable.has(newcomer.method)) return undefined
-    const input = this.#arrivalRate < this.#limits.fewestPerSecond ? 0 : this.#inputDelay
+    const input = this.#inputWaits(now) ? this.#inputDelay : 0
     const application = this.#applicationDelay(newcomer.method)
     const delay = Math.max(input, application)
     if (delay <= this.#limits.delayMs) return undefined
@@ -188,6 +194,12 @@ export class Overload {
     const since = this.#refusedLately.since(key, now)
     if (since === undefined) return undefined
     return since < this.#inputDelay ? 'stale' : 'repeated'
+  }
+
+  /** Once requests are being refused, a queue that comes back is believed at once. */
+  #inputWaits(now: number): boolean {
+    if (this.#arrivalRate < this.#limits.fewestPerSecond || this.#inputWaitsSince === undefined) return false
+    return this.#shedding !== undefined || now - this.#inputWaitsSince >= inputPatienceMs
   }
 
   /** How important it is, 0 being the least. */

@@ -222,7 +222,7 @@ t.test('the more important goes first: who sends little, has credentials, or is 
 t.test('the second leg of what was let in is let in, whatever has happened meanwhile', async (t) => {
   const { ask, overload, later } = waitingInput(0)
   for (let n = 0; n < 100; n++) t.notOk(ask({ callId: `begun ${n}` }))
-  overload.tick(later(tickMs), 600)
+  for (let n = 0; n < 8; n++) overload.tick(later(tickMs), 600)
   let refused = 0
   for (let n = 0; n < 100; n++) if (ask({ callId: `begun ${n}`, hasCredentials: true })) refused++
   t.equal(refused, 0)
@@ -241,6 +241,16 @@ t.test('copies of what was refused are refused, even when there is room again', 
   t.equal(ask({}, 'the branch'), 'repeated')
   later(40_000)
   t.notOk(ask({}, 'the branch'))
+})
+
+t.test('a pause of the machine refuses nobody', async (t) => {
+  const { ask, share, overload, later } = waitingInput(0)
+  overload.tick(later(700), 400)
+  t.equal(share({}), 0, 'all that has come meanwhile')
+  for (let n = 0; n < 5; n++) overload.tick(later(tickMs), 400)
+  t.notOk(ask({}))
+  for (let n = 0; n < 2; n++) overload.tick(later(tickMs), 400)
+  t.equal(ask({}), 'input', 'it lasts')
 })
 
 t.test('a slow machine that has nothing to do refuses nobody', async (t) => {
