@@ -54,6 +54,9 @@ export async function claim(socketDir: string, port: number): Promise<pg.Client 
   return undefined
 }
 
+/** How long the server may take to notice that the owner was killed, on a busy machine, in milliseconds. */
+const noticePatience = 500
+
 /** PostgreSQL's code for: starting up, recovering or shutting down. */
 const isNotReady = (error: unknown): boolean => (error as { code?: string }).code === '57P03'
 
@@ -67,13 +70,17 @@ export async function clearTheWay(
   runtime: Runtime,
   log: StoreLog,
 ): Promise<void> {
-  const deadline = Date.now() + patience
+  const begin = Date.now()
   for (;;) {
     const running = await readPidFile(cluster)
     if (!running) return
     try {
       const owner = await claim(running.socketDir, running.port)
-      if (!owner) throw inUse(dataDir)
+      if (!owner) {
+        if (Date.now() - begin > noticePatience) throw inUse(dataDir)
+        await sleep(pollInterval)
+        continue
+      }
       log.info(
         { pid: running.pid },
         'the embedded database was left running by a process that ended; stopping it',
@@ -96,7 +103,7 @@ export async function clearTheWay(
         return
       }
       // It starts, recovers or stops: soon it is ready or gone.
-      if (Date.now() > deadline) {
+      if (Date.now() - begin > patience) {
         throw new Error(
           `DATA_DIR: process ${running.pid} runs the database in ${cluster} but does not answer: stop it first`,
           { cause: error },
