@@ -7,6 +7,7 @@ import { createAdmin } from './admin/server.js'
 import { loadCertificate } from './certificate.js'
 import { watchCertificate, type CertificateWatch } from './certificate-watch.js'
 import type { Config } from './config.js'
+import { fittingConnections } from './descriptor-limit.js'
 import type { WorkerOptions } from './engine/host.js'
 import { LocalAddresses } from './engine/transport/local-address.js'
 import { isNameOf } from './engine/transport/own-names.js'
@@ -148,6 +149,7 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
     const secret = randomBytes(24).toString('base64url')
     const key = await store.settings.getOrCreate(recordRouteKey, () => randomBytes(32).toString('base64'))
     const tls = await loadCertificate(config)
+    const engineLog = log.child({ part: 'engine' })
     const options: WorkerOptions = {
       listeners: config.sip.listeners,
       control: { host: '127.0.0.1', port: 0, secret },
@@ -155,6 +157,7 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
       debug: log.isLevelEnabled('debug'),
       limits: {
         ...config.limits,
+        maxConnections: fittingConnections(config.limits.maxConnections, engineLog),
         idleTimeoutMs: config.limits.idleTimeout * 1000,
         partialMessageTimeoutMs: 10_000,
         connectTimeoutMs: 5000,
@@ -164,7 +167,6 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
       ...(tls ? { tls } : {}),
       clientCertificates: config.tlsClients.ask,
     }
-    const engineLog = log.child({ part: 'engine' })
     const engine = await KeptEngine.start(options, engineLog).catch((error: unknown) => {
       throw refusedListener(error)
     })

@@ -22,6 +22,12 @@ import { createUpgrader, WebSocketConnection } from './websocket.js'
  */
 const keepAlive = { keepAlive: true, keepAliveInitialDelay: 120_000 }
 
+/**
+ * Without a free descriptor a connection that waits can't be accepted, and each turn of the event loop says so again.
+ * The pause between two such lines, ms.
+ */
+const noDescriptorPauseMs = 60_000
+
 /** What tls and wss listeners need. */
 export interface TlsServing {
   readonly material: TlsMaterial
@@ -40,6 +46,7 @@ export class StreamListener {
   private readonly shakingHands = new Map<string, Guest>()
   private readonly tlsServer: tls.Server | undefined
   private readonly httpServer: http.Server | undefined
+  private noDescriptorSince = -Infinity
 
   private constructor(
     private readonly host: ConnectionHost,
@@ -67,7 +74,7 @@ export class StreamListener {
       })
     }
     server.on('connection', (socket) => this.accepted(socket))
-    server.on('error', (error) => host.log.error({ err: error, transport }, 'error of a listener'))
+    server.on('error', (error) => this.failed(error))
   }
 
   /** Binds; rejects with a ListenError. `secure` is there for tls and wss. */
@@ -105,6 +112,16 @@ export class StreamListener {
   close(): Promise<void> {
     for (const { socket } of this.shakingHands.values()) socket.destroy()
     return new Promise((resolve) => this.server.close(() => resolve()))
+  }
+
+  private failed(error: NodeJS.ErrnoException): void {
+    const { transport } = this.listener
+    if (error.code === 'EMFILE' || error.code === 'ENFILE') {
+      const now = performance.now()
+      if (now - this.noDescriptorSince < noDescriptorPauseMs) return
+      this.noDescriptorSince = now
+    }
+    this.host.log.error({ err: error, transport }, 'error of a listener')
   }
 
   private accepted(socket: net.Socket): void {

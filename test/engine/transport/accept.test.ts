@@ -165,3 +165,15 @@ t.test('an IPv6 host is its network of 64 bits', async (t) => {
     t.equal(networkOf(address), network)
   }
 })
+
+t.test('a listener without descriptors says so once a minute, of another error each time', async (t) => {
+  const made = t.capture(net, 'createServer', net.createServer)
+  const harness = await startLayer(t, { specs: on('127.0.0.1', 'tcp') })
+  const server = (made()[0] as { returned?: unknown }).returned as net.Server
+  const fail = (code: string) => server.emit('error', Object.assign(new Error(code), { code }))
+  for (let n = 0; n < 5; n++) fail(n % 2 ? 'EMFILE' : 'ENFILE')
+  t.strictSame(harness.logged, ['error of a listener'])
+  fail('ENOMEM')
+  fail('ENOMEM')
+  t.equal(harness.logged.length, 3)
+})
