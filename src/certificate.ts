@@ -1,10 +1,11 @@
 /** The certificate for TLS and WSS: the operator's files, or a self-signed pair that is made once and kept. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from './config.js'
 import { makeSelfSigned } from './engine/transport/self-signed.js'
 import type { TlsMaterial } from './engine/transport/transport.js'
+import { readSmallFile } from './small-file.js'
 import { StartError } from './start-error.js'
 
 /** A self-signed certificate is made anew so long before it expires, days. */
@@ -37,7 +38,7 @@ async function selfSigned({ dataDir, sip }: Config, now: number): Promise<TlsMat
   const certFile = join(dataDir, 'tls-cert.pem')
   const keyFile = join(dataDir, 'tls-key.pem')
   try {
-    const [cert, key] = await Promise.all([readFile(certFile, 'utf8'), readFile(keyFile, 'utf8')])
+    const [cert, key] = await Promise.all([readSmallFile(certFile), readSmallFile(keyFile)])
     if (!needsRenewal({ cert, key }, now)) return { cert, key }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unusable('DATA_DIR', certFile, error)
@@ -101,7 +102,7 @@ async function readCa(file: string): Promise<string> {
 }
 
 async function readPem(setting: string, file: string): Promise<string> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+  const text = await readSmallFile(file).catch((error: unknown) => {
     throw unusable(setting, file, error)
   })
   if (!text.includes('-----BEGIN ')) {

@@ -10,6 +10,7 @@ import type { Logger } from 'pino'
 import { createApp } from './app.js'
 import { type Config, ConfigError, describeConfig, loadConfig } from './config.js'
 import { createLog } from './log.js'
+import { someReadHangs } from './small-file.js'
 
 const exitCode = { stopped: 0, failed: 1, usage: 2, fault: 70 } as const
 
@@ -47,10 +48,22 @@ function version(): string {
   return (JSON.parse(manifest) as { version: string }).version
 }
 
+/**
+ * Ends the process. Node waits in its exit for all threads that read files, also for one that a share holds up for ever:
+ * then a signal ends us, without waiting. SIGTERM is what supervisors take for an end in order, SIGKILL for a failure.
+ */
+function leave(code: number): never {
+  if (someReadHangs()) {
+    process.removeAllListeners('SIGTERM')
+    process.kill(process.pid, code === exitCode.stopped ? 'SIGTERM' : 'SIGKILL')
+  }
+  process.exit(code)
+}
+
 /** One or more lines for the operator on standard error, then the end. */
 function refuse(message: string, code: number): never {
   for (const line of message.split('\n')) process.stderr.write(`privateline: ${line}\n`)
-  process.exit(code)
+  leave(code)
 }
 
 function readConfig(): Config {
@@ -88,7 +101,7 @@ async function serve(config: Config): Promise<void> {
   const reason = userMessage(failure)
   if (reason !== undefined) refuse(reason, exitCode.failed)
   log.fatal({ err: failure }, 'start failed')
-  process.exit(exitCode.fault)
+  leave(exitCode.fault)
 }
 
 /** The line for the operator that an error carries if it is not a fault of the program (see start-error.ts). */
@@ -110,18 +123,18 @@ function onSignal(log: Logger, stop: () => Promise<void>, deadline: number): () 
       // Under `npm start` Ctrl-C comes twice: from the terminal, and passed on by npm.
       if (signal === 'SIGINT' && Date.now() - firstAt < sameKeyPress) return
       log.warn({ signal }, 'told twice to stop: leaving at once')
-      process.exit(exitCode.failed)
+      leave(exitCode.failed)
     }
     firstAt = Date.now()
     log.info({ signal }, 'stopping')
     within(deadline, stop()).then(
       () => {
         log.info('stopped')
-        process.exit(exitCode.stopped)
+        leave(exitCode.stopped)
       },
       (error: unknown) => {
         log.fatal({ err: error }, 'stop failed')
-        process.exit(exitCode.failed)
+        leave(exitCode.failed)
       },
     )
   }
@@ -138,7 +151,7 @@ function onFault(log: Logger, stop: () => Promise<void>): void {
     if (faults++ > 0) return
     void within(faultMargin, stop())
       .catch(() => undefined)
-      .then(() => process.exit(exitCode.fault))
+      .then(() => leave(exitCode.fault))
   }
   process.on('uncaughtException', handle)
   process.on('unhandledRejection', handle)

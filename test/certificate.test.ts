@@ -1,4 +1,5 @@
 /** The certificate on disk: read, made, renewed, and taken up while the server runs. */
+import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,6 +10,7 @@ import { watchCertificate } from '../src/certificate-watch.js'
 import { loadConfig } from '../src/config.js'
 import { makeSelfSigned } from '../src/engine/transport/self-signed.js'
 import type { TlsMaterial } from '../src/engine/transport/transport.js'
+import { readSmallFile, someReadHangs } from '../src/small-file.js'
 
 const [first, second] = await Promise.all([
   makeSelfSigned(['first.example']),
@@ -178,3 +180,54 @@ t.test('authorities for clients that can not be read refuse to start', async (t)
   await writeFile(TLS_CLIENT_CA, first.cert)
   t.equal((await loadCertificate(config))?.clientCa, first.cert)
 })
+
+t.test(
+  'what is no regular file, or a large one, is refused at once, and a later renewal is taken up',
+  async (t) => {
+    const folder = await emptyFolder(t)
+    const file = (name: string) => path.join(folder, name)
+    await writeFile(file('cert.pem'), first.cert)
+    await writeFile(file('key.pem'), first.key)
+    const config = loadConfig({ TLS_CERT: file('cert.pem'), TLS_KEY: file('key.pem') })
+    const { watch, applied, lines } = await startWatch(t, { load: () => loadCertificate(config) })
+    await rm(file('cert.pem'))
+    execFileSync('mkfifo', [file('pipe')])
+    await symlink('pipe', file('cert.pem'))
+    await watch.check()
+    t.match(lines.pop(), /old one stays.*TLS_CERT.*no regular file/)
+    await rm(file('cert.pem'))
+    await mkdir(file('cert.pem'))
+    await watch.check()
+    // The same complaint is not told again.
+    t.equal(lines.length, 1)
+    await rm(file('cert.pem'), { recursive: true })
+    await writeFile(file('cert.pem'), first.cert.padEnd(1024 * 1024 + 1))
+    await watch.check()
+    t.match(lines.pop(), /old one stays.*TLS_CERT.*larger than/)
+    await writeFile(file('key.pem'), second.key)
+    await writeFile(file('cert.pem'), second.cert.padEnd(1024 * 1024))
+    await watch.check()
+    t.equal(applied[0]?.key, second.key)
+    t.equal(someReadHangs(), false)
+  },
+)
+
+t.test(
+  'a read that hangs is given up, holds up one thread only, and is forgotten when it ends',
+  async (t) => {
+    let reads = 0
+    let end: (text: string) => void = () => {}
+    const hang = (): Promise<string> => {
+      reads++
+      return new Promise((resolve) => (end = resolve))
+    }
+    await t.rejects(readSmallFile('share', 5, hang), /not be read within 5 ms/)
+    await t.rejects(readSmallFile('share', 5, hang), /not be read within 5 ms/)
+    t.equal(reads, 1)
+    t.equal(someReadHangs(), true)
+    const answered = readSmallFile('share', 5000, hang)
+    end('text')
+    t.equal(await answered, 'text')
+    t.equal(someReadHangs(), false)
+  },
+)
