@@ -1,4 +1,6 @@
 /** Requests inside dialogs: they go to the other side of the call and nowhere else, as the one who was let in. */
+import { once } from 'node:events'
+import net from 'node:net'
 import t from 'tap'
 import { connect, inDialog, invite, onRequest, proxyTo, twoPhones } from '../support/call.js'
 import { startEdge, targetOf } from '../support/edge.js'
@@ -102,4 +104,48 @@ t.test('a To tag that the application chooses, beside a URI parameter of that na
     alice.request({ method: 'MESSAGE', uri: 'sip:bob@localhost', to: '<sip:bob@localhost;tag=foo>' }),
   )
   t.match((await alice.expect(200)).header('to'), /^<sip:bob@localhost;tag=foo>;tag=[^;>]+$/)
+})
+
+t.test(
+  'over UDP a phone is followed to another port of its address, but to no service of its machine',
+  async (t) => {
+    const edge = await startEdge(t)
+    const srf = await edge.application()
+    const [alice, bob] = await twoPhones(edge, ['udp', 'udp'])
+    proxyTo(srf, () => [targetOf(bob, 'bob')])
+    const { caller } = await connect(alice, bob)
+    const moved = await edge.phone('udp')
+    alice.send(inDialog(alice, 'INFO', { ...caller, target: `sip:bob@127.0.0.1:${moved.localPort}` }))
+    await moved.expect('INFO')
+    for (const [n, port] of ['53', '161', '1023', '0'].entries()) {
+      const target = `sip:bob@127.0.0.1:${port}`
+      alice.send(inDialog(alice, 'INFO', { ...caller, target }, { cseq: 10 + n }))
+      t.equal(
+        (await bob.expect(({ uri }) => uri === target)).method,
+        'INFO',
+        `${port} is not where a phone is`,
+      )
+    }
+  },
+)
+
+t.test('when the connection of a phone is gone, nobody has another port of its address tried', async (t) => {
+  const edge = await startEdge(t)
+  const srf = await edge.application()
+  const [alice, bob] = await twoPhones(edge, ['udp', 'tcp'])
+  proxyTo(srf, () => [targetOf(bob, 'bob')])
+  const { caller } = await connect(alice, bob)
+  let knocked = 0
+  const service = net.createServer(() => knocked++).listen(0, '127.0.0.1')
+  await once(service, 'listening')
+  t.teardown(() => service.close())
+  await bob.close()
+  const { port } = service.address() as net.AddressInfo
+  const target = `sip:bob@127.0.0.1:${port};transport=tcp`
+  alice.send(inDialog(alice, 'INFO', { ...caller, target }))
+  const answer = await alice.expect(
+    (message) => (message.status ?? 0) >= 200 && /INFO/.test(message.header('cseq') ?? ''),
+  )
+  t.ok((answer.status ?? 0) >= 400)
+  t.equal(knocked, 0)
 })

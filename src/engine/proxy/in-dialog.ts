@@ -7,7 +7,6 @@ import type { SipRequest } from '../message/sip-message.js'
 import { parseUri } from '../message/uri.js'
 import type { Incoming } from '../transaction/incoming.js'
 import { defaultPort } from '../transport/default-ports.js'
-import type { Peer } from '../transport/peer.js'
 import type { Flow } from '../transport/transport.js'
 import type { ProxyEnvironment } from './client.js'
 import type { VerifiedDialog } from './dialog-token.js'
@@ -61,21 +60,20 @@ function editsFor({ fromCaller, shownFrom }: VerifiedDialog): HeaderEdits {
   return fromCaller && shownFrom !== undefined ? [...untrusted, ['From', shownFrom]] : untrusted
 }
 
+/** Ports below belong to the services of a machine; no phone moves to one (RFC 6335 §6). */
+const firstFreePort = 1024
+
 /**
- * The other side of the dialog, and nobody else: it is our neighbour, whatever the Request-URI or a Route says. Where
- * that names the neighbour's own address, its port counts; it may have moved to another one.
+ * The other side of the dialog, and nobody else: it is our neighbour, whatever the Request-URI or a Route says. Over UDP
+ * that may name another port of the neighbour's own address, as a phone does that has moved to one, or that answers
+ * calls at another one than it registered (RFC 3261 §12.2). A connection is made to no other port than the phone itself
+ * gave for it: the sender could try all ports of the other side's machine, from ours.
  */
 function targetOf(request: SipRequest, { fromCaller, caller, callee }: VerifiedDialog): Target {
   const peer = fromCaller ? callee : caller
   const hop = parseUri(applyRemainingRoute(request))
-  const named = hop?.host === peer.address ? (hop.port ?? defaultPort(peer.transport)) : undefined
-  if (peer.transport === 'udp') {
-    const port = named ?? peer.listens ?? peer.port
-    const flow: Peer = { transport: 'udp', address: peer.address, port, ...(peer.on && { on: peer.on }) }
-    return { uri: request.uri, flow }
-  }
-  // Some phones put the port of a connection into their Contact, where nobody takes a new one: the place that they
-  // registered for connections is the better one.
-  const listens = peer.listens ?? named
-  return { uri: request.uri, flow: listens === undefined ? peer : { ...peer, listens } }
+  if (peer.transport !== 'udp') return { uri: request.uri, flow: peer }
+  const named = hop?.host === peer.address ? (hop.port ?? defaultPort('udp')) : 0
+  const port = named >= firstFreePort ? named : (peer.listens ?? peer.port)
+  return { uri: request.uri, flow: { ...peer, port } }
 }
