@@ -21,6 +21,7 @@ import { createSteadyRefusals } from './steady-refusals.js'
 import { registerPhone } from './register-phone.js'
 import { createRegistrar } from './registrar.js'
 import { asksForSecurity, dialledNumber, refuseDowngrade, refuseWeakCaller, route } from './routing.js'
+import { createSparseLines } from './sparse-log.js'
 import { count, createStats, type SipStats } from './stats.js'
 
 export interface SipAppOptions {
@@ -54,6 +55,7 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
   const stats = createStats(() => registrar.queued)
   const edges: Edge[] = []
   const running = new Set<Promise<void>>()
+  const failures = createSparseLines({ now })
   let stopping = false
 
   const names = createLocalNames({
@@ -176,7 +178,9 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
     } catch (error) {
       stats.errors++
       const status = isDatabaseAway(error) || !(await databaseAnswers()) ? 503 : 500
-      context.log.error({ err: error, status }, 'request failed')
+      // While the database is away, every request fails, and its errors differ: refused, cut, timed out.
+      const line = failures.due(status === 503 ? 'database away' : String(error))
+      if (line) context.log.error({ err: error, status, ...line }, 'request failed')
       // An edge that refused to proxy may still want an answer; if it does not, this does no harm.
       request.reply(status, undefined, RETRY_AFTER)
     }

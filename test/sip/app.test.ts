@@ -447,6 +447,15 @@ t.test('a database that is away is 503, another error 500, and both say when to 
   t.equal(app.stats.errors, 2)
 })
 
+t.test('requests that fail while the database is away share a log line', async (t) => {
+  const { authenticated, send, store, said, app } = await setUp(t)
+  const ready = await authenticated(invite)
+  store.away = true
+  for (let n = 0; n < 5; n++) t.equal((await send({ ...ready, callId: `call${n}` })).status, 503)
+  t.match(said('request failed'), [{ callId: 'call0', count: 1, err: { stack: String } }])
+  t.equal(app.stats.errors, 5, 'each is counted')
+})
+
 t.test('an edge that refuses to proxy leaves nobody without an answer', async (t) => {
   const { edge, authenticated, store } = await setUp(t)
   store.bindings.set(2, [binding('sip:x@10.0.0.2')])
