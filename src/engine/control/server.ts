@@ -2,6 +2,12 @@
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { ControlSession, type CommandHandler, type SessionOptions } from './session.js'
 
+/**
+ * An application authenticates with its first frame. Whoever connects and says nothing may be there so often; for one
+ * more the longest silent one has to go, so that they can't keep an application out.
+ */
+const maxStrangers = 32
+
 export class ControlServer {
   readonly #sessions = new Set<ControlSession>()
   #server: Server | undefined
@@ -16,6 +22,7 @@ export class ControlServer {
   /** Binds; rejects if the address is taken. `port` 0 lets the system choose. */
   async start(host: string, port: number): Promise<{ host: string; port: number }> {
     const server = createServer((socket) => {
+      this.#makeRoom()
       const session = new ControlSession(socket, this.options, this.handler)
       this.#sessions.add(session)
       socket.once('close', () => this.#sessions.delete(session))
@@ -37,6 +44,14 @@ export class ControlServer {
     const impatient = setTimeout(() => this.#sessions.forEach((session) => session.destroy()), 500)
     await closed
     clearTimeout(impatient)
+  }
+
+  #makeRoom(): void {
+    const [oldest, ...others] = [...this.#sessions].filter((session) => !session.authenticated)
+    if (!oldest || others.length + 1 < maxStrangers) return
+    oldest.destroy()
+    // Its `close` comes later than the next connections of this turn.
+    this.#sessions.delete(oldest)
   }
 
   get connected(): number {

@@ -64,3 +64,21 @@ t.test('an application that reads nothing of what it is sent is closed', async (
   }
   t.ok(sent < 1000)
 })
+
+t.test('connections that say nothing never keep an application out', async (t) => {
+  const { socket, say } = await start(t, {})
+  say('1|authenticate|secret|')
+  await once(socket, 'data')
+  const { remoteAddress: host = '', remotePort: port = 0 } = socket
+  const silent = Array.from({ length: 40 }, () => net.connect({ host, port }))
+  t.teardown(() => silent.forEach((one) => one.destroy()))
+  const left = silent.slice(0, 8).map((one) => once(one.resume(), 'close'))
+  await Promise.all(left)
+  const late = net.connect({ host, port })
+  t.teardown(() => late.destroy())
+  late.write('22#1|authenticate|secret|')
+  t.match(String((await once(late, 'data'))[0]), /OK/)
+  say('2|ping')
+  await once(socket, 'data')
+  t.equal(silent.filter((one) => one.destroyed).length < 12, true, 'the others may still speak')
+})
