@@ -20,9 +20,15 @@ export const silent = pino({ level: 'silent' })
 
 /**
  * Tests don't need to survive a power failure. The connections are enough for as many files as tap may run at once,
- * each with several stores.
+ * each with several stores; the log of changes is kept short, since it may lie in memory.
  */
-const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '300' }
+const settings = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  max_connections: '300',
+  max_wal_size: '128MB',
+}
 
 /** Starts a server that ends with `stop`, or shortly after this process however that ends. */
 export async function startServer(
