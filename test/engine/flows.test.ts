@@ -198,7 +198,7 @@ t.test('a request that the network refuses at once fails at once', async (t) => 
   }
 })
 
-t.test('the application is told which certificate a client has shown', async (t) => {
+t.test('the application is told how a client is encrypted, and which certificate it has shown', async (t) => {
   const client = await makeSelfSigned(['phone 12'])
   const edge = await startEdge(t, {
     listeners: [
@@ -221,8 +221,10 @@ t.test('the application is told which certificate a client has shown', async (t)
       t.equal(param((await phone.expect(200)).header('via'), 'rport'), String(phone.localPort))
     }
   }
-  const shown = /^sha256=([0-9A-F]{2}:){31}[0-9A-F]{2};subject=CN%3Dphone%2012$/
-  t.match(tokens, [shown, undefined, undefined, shown, undefined, undefined])
+  const plain = /^tls=TLSv1\.3;cipher=TLS_[A-Z0-9_]+$/
+  const shown =
+    /^tls=TLSv1\.3;cipher=TLS_[A-Z0-9_]+;sha256=([0-9A-F]{2}:){31}[0-9A-F]{2};subject=CN%3Dphone%2012$/
+  t.match(tokens, [shown, plain, plain, shown, plain, plain])
 })
 
 t.test('a caller whose connection is lost while it rings gets the answer where its Via says', async (t) => {

@@ -1,6 +1,6 @@
 /** The fields that drachtio's frames carry beside a SIP message. */
 import type { FlowAddress } from '../transport/peer.js'
-import type { Flow } from '../transport/transport.js'
+import type { Flow, TlsDetails } from '../transport/transport.js'
 
 /** `HH:MM:SS.uuuuuu`, UTC. */
 export function timeOfDay(): string {
@@ -17,10 +17,17 @@ export function messageMeta(
 }
 
 /**
- * The good certificate that the peer has shown, for the field that drachtio-srf gives as `req.sessionToken`:
- * `sha256=<hexadecimal with colons>;subject=<percent-encoded>`; empty if there is none.
+ * How the flow is encrypted and the good certificate that the peer has shown, for the field that drachtio-srf gives as
+ * `req.sessionToken`: `tls=<version>;cipher=<name>`, and then, if there is such a certificate,
+ * `;sha256=<hexadecimal with colons>;subject=<percent-encoded>`; empty without TLS.
  */
 export function tlsPeer(flow: Flow | undefined): string {
   const peer = flow?.tls?.peer
-  return peer ? `sha256=${peer.fingerprint};subject=${encodeURIComponent(peer.subject)}` : ''
+  const shown = peer ? `;sha256=${peer.fingerprint};subject=${encodeURIComponent(peer.subject)}` : ''
+  return tlsCipher(flow?.tls) + shown
+}
+
+/** `tls=<version>;cipher=<name>`; empty without TLS. */
+export function tlsCipher(tls: TlsDetails | undefined): string {
+  return tls ? `tls=${tls.protocol};cipher=${tls.cipher}` : ''
 }

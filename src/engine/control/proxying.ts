@@ -1,14 +1,14 @@
 /** drachtio's `proxy` command: the application names the targets, the engine does the rest (RFC 3261 §16). */
 import type { SipResponse } from '../message/sip-message.js'
 import type { ProxyEnvironment } from '../proxy/client.js'
+import type { Hop } from '../proxy/branch.js'
 import { hasHopsLeft } from '../proxy/forward.js'
 import { formsDialog } from '../proxy/record-route.js'
 import { Search } from '../proxy/search.js'
 import { parseTarget, type Target } from '../proxy/target.js'
-import type { FlowAddress } from '../transport/peer.js'
 import type { Incoming } from '../transaction/incoming.js'
 import { parseAppMessage, parseDuration } from './app-message.js'
-import { messageMeta } from './meta.js'
+import { messageMeta, tlsCipher } from './meta.js'
 
 /**
  * @param fields of the command, from the transaction id on
@@ -40,6 +40,8 @@ export function proxyRequest(
   request.remove('route')
   const provisionalTimeoutMs = parseDuration(provisional)
   const finalTimeoutMs = parseDuration(final)
+  /** Milliseconds since the epoch. */
+  let rangAt: number | undefined
   const search = new Search(
     env,
     incoming,
@@ -58,7 +60,8 @@ export function proxyRequest(
     },
     {
       onFinal: (response, hop) => answer(progress(response, hop)),
-      onDone: () => answer('OK|done'),
+      onRinging: () => (rangAt ??= Date.now()),
+      onDone: () => answer(rangAt === undefined ? 'OK|done' : `OK|done|${rangAt}`),
     },
   )
   incoming.onCancel = (cancel) => search.cancel(cancel.lines('reason'))
@@ -71,7 +74,9 @@ export function proxyRequest(
   search.start(destinations)
 }
 
-function progress(response: SipResponse, hop: FlowAddress | undefined): string {
+function progress(response: SipResponse, hop: Hop | undefined): string {
   const text = response.text()
-  return `OK|${messageMeta('network', text.length, hop)}|||continue\r\n${text}`
+  const cipher = tlsCipher(hop?.tls)
+  const more = cipher === '' ? '' : `|${cipher}`
+  return `OK|${messageMeta('network', text.length, hop)}|||continue${more}\r\n${text}`
 }

@@ -3,7 +3,7 @@ import { Outgoing, type OutgoingRequest } from '../client/outgoing.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import type { Timer } from '../transaction/timers.js'
 import type { FlowAddress } from '../transport/peer.js'
-import type { Flow } from '../transport/transport.js'
+import type { Flow, TlsDetails } from '../transport/transport.js'
 import type { ProxyEnvironment } from './client.js'
 import type { Target } from './target.js'
 
@@ -21,12 +21,17 @@ export interface BranchOwner {
   onFailure(branch: Branch, status: number, response?: SipResponse): void
 }
 
+/** Where a branch leads, and how the flow to it is encrypted. */
+export interface Hop extends FlowAddress {
+  tls?: TlsDetails
+}
+
 type State = 'idle' | 'calling' | 'proceeding' | 'done'
 
 export class Branch {
   state: State = 'idle'
   /** Where the request went; for the report to the application. */
-  hop: FlowAddress | undefined
+  hop: Hop | undefined
   #outgoing: Outgoing | undefined
   #isInvite = false
   #cancelled = false
@@ -82,7 +87,8 @@ export class Branch {
   }
 
   #onSent(flow: Flow): void {
-    this.hop = { transport: flow.transport, address: flow.remoteAddress, port: flow.remotePort }
+    const { transport, remoteAddress: address, remotePort: port, tls } = flow
+    this.hop = { transport, address, port, ...(tls && { tls }) }
     const { provisionalTimeoutMs } = this.owner
     if (provisionalTimeoutMs === undefined || this.#timer) return
     this.#timer = this.env.scheduler.after(provisionalTimeoutMs, () => this.abandon(408))

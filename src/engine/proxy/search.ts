@@ -6,10 +6,9 @@ import { parseNameAddr } from '../message/name-addr.js'
 import { responseTo } from '../message/response.js'
 import type { SipRequest, SipResponse } from '../message/sip-message.js'
 import type { Timer } from '../transaction/timers.js'
-import type { FlowAddress } from '../transport/peer.js'
 import type { Flow } from '../transport/transport.js'
 import { bestResponse, type FinalResponse } from './best-response.js'
-import { Branch, type BranchOwner } from './branch.js'
+import { Branch, type BranchOwner, type Hop } from './branch.js'
 import type { ProxyEnvironment } from './client.js'
 import {
   applyEdits,
@@ -43,14 +42,16 @@ export interface SearchOptions {
 
 export interface SearchObserver {
   /** Each final response, in the order of arrival; the last one reported is the one the caller got. */
-  onFinal(response: SipResponse, hop: FlowAddress | undefined): void
+  onFinal(response: SipResponse, hop: Hop | undefined): void
+  /** A target rings, or says that the call is making progress (18x); again for each such response. */
+  onRinging?(): void
   /** The caller has its answer. Exactly once. */
   onDone(): void
 }
 
 interface Collected extends FinalResponse {
   response: SipResponse
-  hop: FlowAddress | undefined
+  hop: Hop | undefined
 }
 
 /** RFC 3326 §2: tells the other devices of the callee why they stop ringing. */
@@ -152,7 +153,9 @@ export class Search implements BranchOwner {
   }
 
   onProvisional(response: SipResponse): void {
-    if (this.#outcome === 'open') this.#forward(response)
+    if (this.#outcome !== 'open') return
+    if (response.status >= 180) this.observer.onRinging?.()
+    this.#forward(response)
   }
 
   onSuccess(branch: Branch, response: SipResponse): void {
