@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import t from 'tap'
@@ -18,7 +18,9 @@ t.test('connections stay below the limit on descriptors, and one line says so', 
 })
 
 t.test('the soft limit of this process is read where the system tells it', async (t) => {
-  const file = path.join(mkdtempSync(path.join(tmpdir(), 'privateline-limits-')), 'limits')
+  const folder = mkdtempSync(path.join(tmpdir(), 'privateline-limits-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const file = path.join(folder, 'limits')
   writeFileSync(
     file,
     'Limit                     Soft Limit           Hard Limit           Units     \n' +
