@@ -45,6 +45,11 @@ export function whereContains(
   }
 }
 
+/** How many entries a page has: what was asked for, within bounds. */
+export function pageSize(limit: number = defaultLimit): number {
+  return Math.min(Math.max(1, Math.floor(limit)), maxLimit)
+}
+
 /**
  * One page of the rows of `rows`, in the order of their ids (`idColumn`). `rows` carries from, joins and conditions
  * but no columns. Throws StoreError `invalid_cursor`.
@@ -53,10 +58,10 @@ export async function readPage<Row extends { id: number }, Item>(
   rows: Knex.QueryBuilder,
   columns: readonly (string | Knex.Raw)[],
   idColumn: string,
-  { limit = defaultLimit, after }: PageQuery,
+  { limit, after }: PageQuery,
   rowToItem: (row: Row) => Item,
 ): Promise<Page<Item>> {
-  const size = Math.min(Math.max(1, Math.floor(limit)), maxLimit)
+  const size = pageSize(limit)
   const page = rows
     .clone()
     .select(...columns)

@@ -3,6 +3,7 @@ import type { QueryConfig } from 'pg'
 import { createAccessStore } from './access-store.js'
 import { createAccountStore } from './account-store.js'
 import { createAdminStore } from './admin-store.js'
+import { createCallStore } from './call-store.js'
 import { openChangeFeed } from './change-feed.js'
 import {
   clientConfig,
@@ -66,6 +67,7 @@ export async function openStore({
       },
       admins: { ...createAdminStore(knex), ...createAccessStore(knex, now) },
       settings: createSettingsStore(knex),
+      calls: createCallStore(knex),
 
       onChange: (listener) =>
         feed.onChange((change) => {

@@ -3,6 +3,8 @@
  * Times are milliseconds since the epoch unless a name says otherwise.
  */
 
+import type { CallStore } from './call.js'
+
 export type SecurityModel = 'standard' | 'end-to-site' | 'end-to-end'
 export type AccountType = 'softphone' | 'deskphone'
 
@@ -299,6 +301,7 @@ export interface SettingsStore {
 export type ChangeListener = (change: { accountIds: readonly number[] } | 'everything') => void
 
 export interface Store {
+  readonly calls: CallStore
   readonly groups: GroupStore
   readonly accounts: AccountStore
   readonly directory: SipDirectory

@@ -3,6 +3,7 @@ import * as groupsAndAccounts from './0001-groups-and-accounts.js'
 import * as registrations from './0002-registrations.js'
 import * as administration from './0003-administration.js'
 import * as receivedOn from './0004-received-on.js'
+import * as calls from './0005-calls.js'
 
 export interface NamedMigration extends Knex.Migration {
   name: string
@@ -17,4 +18,5 @@ export const migrations: readonly NamedMigration[] = [
   { name: '0002-registrations', ...registrations },
   { name: '0003-administration', ...administration },
   { name: '0004-received-on', ...receivedOn },
+  { name: '0005-calls', ...calls },
 ]
