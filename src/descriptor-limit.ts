@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 
 /** For the database, the HTTP service, listeners, applications, name look-ups and log files. */
 const reserve = 200
+const worthTelling = 0.9
 
 /**
  * How many connections may be open: as many as are wanted, or what the limit on descriptors leaves, and then a warning
@@ -18,6 +19,8 @@ export function fittingConnections(
 ): number {
   const room = Math.max(limit - reserve, Math.floor(limit / 2))
   if (wanted <= room) return wanted
+  // A few less are not worth a line at each start.
+  if (wanted * worthTelling <= room) return room
   log.warn(
     { limit, wanted, allowed: room },
     `too few file descriptors for SIP_MAX_CONNECTIONS: raise their number to ${wanted + reserve} or more ` +
