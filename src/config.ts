@@ -68,6 +68,8 @@ export interface Config {
   adminApiToken?: string
   /** drachtio-servers to use instead of the embedded engine. */
   drachtioUrls: string[]
+  /** Days for which the logs keep their entries; 0: nothing is recorded. */
+  logDays: { calls: number; sip: number }
   /** Seconds that SIGTERM waits for running transactions. */
   drainTimeout: number
   logLevel: string
@@ -237,6 +239,7 @@ function build(values: SettingValues): Config {
     ...(values.ADMIN_PASSWORD !== undefined && { adminPassword: values.ADMIN_PASSWORD }),
     ...(values.ADMIN_API_TOKEN !== undefined && { adminApiToken: values.ADMIN_API_TOKEN }),
     drachtioUrls: values.DRACHTIO_URL,
+    logDays: { calls: values.CALL_LOG_DAYS, sip: values.SIP_LOG_DAYS },
     drainTimeout: values.DRAIN_TIMEOUT,
     logLevel: values.LOG_LEVEL,
   }

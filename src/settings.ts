@@ -21,7 +21,7 @@ import {
 export interface Setting<T> {
   /** One line, plain words. */
   about: string
-  unit?: 'seconds' | 'bytes'
+  unit?: 'seconds' | 'days' | 'bytes'
   /** Never shown: not in messages, not in --print-config. */
   secret?: true
   /** Throws NotAllowed. */
@@ -148,6 +148,16 @@ export const settings = {
     secret: true,
     parse: items,
   },
+  CALL_LOG_DAYS: {
+    about: 'how long the log of calls goes back; 0: nothing is recorded',
+    unit: 'days',
+    parse: integer(0, 36_500),
+  },
+  SIP_LOG_DAYS: {
+    about: 'how long the log of SIP sessions goes back; 0: nothing is recorded',
+    unit: 'days',
+    parse: integer(0, 36_500),
+  },
   DRAIN_TIMEOUT: {
     about: 'longest wait for running transactions when the server stops',
     unit: 'seconds',
@@ -165,7 +175,7 @@ export type SettingValues = { [Name in SettingName]: ReturnType<(typeof settings
 export const settingNames = Object.keys(settings) as SettingName[]
 
 /** Names that begin like this are ours: one that we don't know is a slip of the pen, and refuses to start. */
-const ownPrefixes = ['SIP_', 'TLS_', 'ADMIN_', 'DRACHTIO_', 'DRAIN_', 'HTTP_LISTEN', 'HTTP_TRUST']
+const ownPrefixes = ['SIP_', 'TLS_', 'ADMIN_', 'DRACHTIO_', 'DRAIN_', 'CALL_LOG', 'HTTP_LISTEN', 'HTTP_TRUST']
 
 /** True for a name that looks like one of ours and is none. `value` tells what Kubernetes made. */
 export function isUnknownSetting(name: string, value: string): boolean {
