@@ -3,14 +3,18 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import type { Config } from '../config.js'
+import type { CallEntry } from '../store/call.js'
 import { isDatabaseAway } from '../store/database-away.js'
-import type { Store } from '../store/types.js'
+import type { SipAccount, Store } from '../store/types.js'
 import { createAuthenticator, type Authentication } from './authenticate.js'
 import { authenticate } from './authenticate-step.js'
+import { createCallLog } from './call-log.js'
 import * as checks from './checks.js'
 import { connectByProxy } from './calls/proxy.js'
+import { reportOfReply, type CallReport } from './calls/report.js'
 import { createContext, type Context, type Step, type Verdict } from './context.js'
 import { connectEdge, type Edge, type EdgeAddress, type EdgeRequest } from './edge.js'
+import type { HangUp } from './edge-fields.js'
 import { createGuesses } from './guesses.js'
 import { identityHeaders } from './identity.js'
 import { createLocalNames } from './local-names.js'
@@ -22,12 +26,15 @@ import { registerPhone } from './register-phone.js'
 import { createRegistrar } from './registrar.js'
 import { asksForSecurity, dialledNumber, refuseDowngrade, refuseWeakCaller, route } from './routing.js'
 import { createSparseLines } from './sparse-log.js'
+import type { Reply } from './reply.js'
 import { count, createStats, type SipStats } from './stats.js'
 
 export interface SipAppOptions {
   config: Pick<Config, 'sip' | 'drainTimeout'>
   store: Pick<Store, 'directory' | 'registrations' | 'settings' | 'ping'>
   log: Logger
+  /** Takes an entry of the call log and returns at once; absent: no records of calls. */
+  writeCall?: (entry: CallEntry) => void
   /** Whether one of the listeners is reached at that literal address, wildcards included; IPv6 without brackets. */
   isLocalHost: (host: string, port: number | undefined) => boolean
   /** Name of this node in the bindings; default: the machine's. */
@@ -50,12 +57,13 @@ const NONCE_SECRET = 'sip.nonce_secret'
 const RETRY_AFTER = { 'Retry-After': '5' }
 
 export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
-  const { config, store, log, now = Date.now, random = randomBytes } = options
+  const { config, store, log, writeCall, now = Date.now, random = randomBytes } = options
   const { sip } = config
   const stats = createStats(() => registrar.queued)
   const edges: Edge[] = []
   const running = new Set<Promise<void>>()
   const failures = createSparseLines({ now })
+  const callLog = writeCall && createCallLog(writeCall, now)
   let stopping = false
 
   const names = createLocalNames({
@@ -123,6 +131,7 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
   async function routeByNumber(context: Context): Promise<Verdict> {
     const { request, account: caller } = context
     if (!caller) throw new Error('nobody was authenticated')
+    const startedAt = now()
     const { transport } = request.source
     const weak = refuseWeakCaller(caller, transport) ?? refuseDowngrade(request.uri, transport)
     if (weak) return refuseCall(context, weak)
@@ -130,10 +139,13 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
     const callee = number === undefined ? undefined : await store.directory.accountByNumber(number)
     const bindings = callee?.enabled ? await store.directory.bindings(callee.id) : []
     const way = route(caller, callee, bindings, asksForSecurity(request.uri))
-    if ('reply' in way) return refuseCall(context, way.reply)
-    if (request.cancelled) return 'done'
-
-    const outcome = await connectByProxy({
+    if ('reply' in way) return refuseCall(context, way.reply, callee)
+    const recordCall = (report: CallReport) => record(context, startedAt, report, callee)
+    if (request.cancelled) {
+      recordCall(reportOfReply({ status: 487 }))
+      return 'done'
+    }
+    const { outcome, report } = await connectByProxy({
       request,
       targets: way.targets,
       headers: identityHeaders(caller, sip.domains[0] ?? sip.realm, request),
@@ -141,7 +153,11 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
       store: store.registrations,
       log: context.log,
       now,
+    }).catch((error: unknown) => {
+      recordCall(reportOfReply({ status: 500 }))
+      throw error
     })
+    recordCall(report)
     const facts = { from: caller.virtualNumber, to: number, targets: way.targets.length, outcome }
     if (request.method === 'INVITE') {
       stats.calls[outcome]++
@@ -150,7 +166,15 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
     return 'done'
   }
 
-  function refuseCall(context: Context, reply: Exclude<Verdict, string | { drop: string }>): Verdict {
+  function record(context: Context, startedAt: number, report: CallReport, callee?: SipAccount): void {
+    const { request, account: caller } = context
+    if (!callLog || !caller || request.method !== 'INVITE') return
+    callLog.call({ request, caller, callee, dialled: dialled(request), startedAt }, report)
+  }
+
+  /** `callee`: whose number was dialled, where that is known. */
+  function refuseCall(context: Context, reply: Reply, callee?: SipAccount): Verdict {
+    record(context, now(), reportOfReply(reply), callee)
     const { request, account } = context
     const facts = { from: account?.virtualNumber, to: dialled(request), status: reply.status }
     if (request.method === 'INVITE') {
@@ -217,7 +241,16 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
         running.add(work)
         void work.finally(() => running.delete(work))
       }
-      edges.push(await connectEdge({ ...address, log, methods: checks.METHODS, handler }))
+      const onHangUp = callLog && ((bye: HangUp) => callLog.hangUp(bye))
+      edges.push(
+        await connectEdge({
+          ...address,
+          log,
+          methods: checks.METHODS,
+          handler,
+          ...(onHangUp && { onHangUp }),
+        }),
+      )
     },
 
     async stop() {

@@ -6,6 +6,17 @@ import type { Socket } from 'node:net'
 import type { Logger } from 'pino'
 import Srf from 'drachtio-srf'
 import type { SipTransport } from '../store/types.js'
+import {
+  cipherOf,
+  parseHostports,
+  proxyResponse,
+  tellHangUp,
+  transportOf,
+  type HangUp,
+  type ProxyCallback,
+  type ProxyResponse,
+  type ProxyResult,
+} from './edge-fields.js'
 import { splitValues } from './header-values.js'
 import { joinWrites } from './joined-writes.js'
 import type { ReplyHeaders } from './reply.js'
@@ -31,6 +42,8 @@ export interface EdgeRequest {
   readonly uri: string
   readonly callId: string
   readonly source: { address: string; port: number; transport: SipTransport }
+  /** Version and cipher of TLS; undefined without, or where the edge does not tell. */
+  readonly cipher: string | undefined
   /** Our listener, as phones know it, where the edge tells it. */
   readonly receivedOn: { host: string; port: number } | undefined
   /** True once the caller has sent CANCEL; the edge has then answered. */
@@ -62,17 +75,12 @@ export interface ProxyOptions {
   deadlineMs: number
 }
 
-export interface ProxyResult {
-  /** A target accepted. */
-  connected: boolean
-  /** Final responses of the targets in the order of arrival. None: all branches timed out. */
-  responses: readonly { address: string; port: number; status: number }[]
-}
-
 export interface EdgeOptions extends EdgeAddress {
   log: Logger
   methods: readonly string[]
   handler: (request: EdgeRequest) => void
+  /** Told of each BYE within the calls that the edge proxied, also before a restart; absent: the edge is not asked to. */
+  onHangUp?: (bye: HangUp) => void
   /** How long the first connection may take, ms. */
   connectTimeoutMs?: number
 }
@@ -87,11 +95,6 @@ interface SrfClient {
   }
   proxy(request: SrfRequest, options: object, callback: ProxyCallback): void
 }
-type ProxyCallback = (
-  token: string[],
-  message: string | undefined,
-  meta: { address?: string; port?: string },
-) => void
 interface SrfRequest {
   method: string
   uri: string
@@ -100,6 +103,7 @@ interface SrfRequest {
   source_port: number
   protocol?: string
   receivedOn?: string
+  sessionToken?: string
   stackTxnId: string
   socket: Socket
   agent: SrfClient
@@ -134,6 +138,9 @@ export async function connectEdge(options: EdgeOptions): Promise<Edge> {
     srf.app.use(method.toLowerCase(), (request, response) =>
       options.handler(new SrfEdgeRequest(request, response, proxies, canDrop)),
     )
+
+  const { onHangUp } = options
+  if (onHangUp) srf.on('cdr:stop', (...event) => tellHangUp(event, onHangUp))
 
   const client = () => srf.app.client
   const edge: Edge = {
@@ -250,6 +257,9 @@ class SrfEdgeRequest implements EdgeRequest {
   get callId() {
     return this.header('call-id') ?? ''
   }
+  get cipher() {
+    return cipherOf(this.request.sessionToken)
+  }
   get receivedOn() {
     // Written without brackets, so that only the last colon is sure.
     const [, host, port] = /^\[?(.+?)\]?:(\d+)$/.exec(this.request.receivedOn ?? '') ?? []
@@ -304,7 +314,7 @@ class SrfEdgeRequest implements EdgeRequest {
       Object.entries(options.headers).map(([name, value]) => [name, oneLine(value)]),
     )
     return new Promise((resolve, reject) => {
-      const responses: { address: string; port: number; status: number }[] = []
+      const responses: ProxyResponse[] = []
       const end = () => {
         clearTimeout(deadline)
         proxies.delete(fail)
@@ -345,34 +355,13 @@ class SrfEdgeRequest implements EdgeRequest {
           } else if (token[1] === 'done') {
             end()
             const connected = responses.some(({ status }) => status >= 200 && status < 300)
-            resolve({ connected, responses })
-          } else {
-            const status = Number(/^SIP\/2\.0 (\d{3})/.exec(message ?? '')?.[1] ?? 0)
-            responses.push({ address: meta.address ?? '', port: Number(meta.port), status })
-          }
+            const rangAt = Number(token[2])
+            resolve({ connected, responses, ...(rangAt > 0 && { rangAt }) })
+          } else responses.push(proxyResponse(token, message ?? '', meta))
         },
       )
       this.#takenOver = true
     })
-  }
-}
-
-/**
- * drachtio-server reports ws as tcp; the Via tells. What it can't do is make an insecure transport look secure,
- * since phones write the Via.
- */
-function transportOf(protocol: string | undefined, via: string | undefined): SipTransport {
-  switch (protocol?.toLowerCase()) {
-    case 'tcp':
-      return /^SIP\s*\/\s*2\.0\s*\/\s*wss?\s/i.test(via ?? '') ? 'ws' : 'tcp'
-    case 'tls':
-      return /^SIP\s*\/\s*2\.0\s*\/\s*wss\s/i.test(via ?? '') ? 'wss' : 'tls'
-    case 'ws':
-      return 'ws'
-    case 'wss':
-      return 'wss'
-    default:
-      return 'udp'
   }
 }
 
@@ -397,12 +386,4 @@ function duration(milliseconds: number | undefined): string {
 
 function address({ host, port }: EdgeAddress): string {
   return `${host}:${port}`
-}
-
-/** `udp/192.0.2.1:5060,tcp/[2001:db8::1]:5060` */
-function parseHostports(text: string): { host: string; port: number }[] {
-  return text.split(',').flatMap((entry) => {
-    const match = /^\s*\w+\/\[?([^\]]+?)\]?:(\d+)\s*$/.exec(entry)
-    return match?.[1] === undefined ? [] : [{ host: match[1].toLowerCase(), port: Number(match[2]) }]
-  })
 }

@@ -58,7 +58,7 @@ export function createCallStore(knex: Knex): CallStore {
   function matching(filter: CallFilter & { search?: string | undefined }): Knex.QueryBuilder {
     const rows = knex('calls')
     const either = (column: string, value: string | number) =>
-      void rows.where((any) => any.where(`caller_${column}`, value).orWhere(`callee_${column}`, value))
+      void rows.where((any) => void any.where(`caller_${column}`, value).orWhere(`callee_${column}`, value))
     const { number, accountId, groupId, disposition, from, until } = filter
     if (number !== undefined) either('number', fitting(number))
     for (const [column, id] of [

@@ -1,6 +1,7 @@
 import t from 'tap'
 import pino from 'pino'
 import { connectEdge, type Edge, type EdgeRequest } from '../../src/sip/edge.js'
+import type { HangUp } from '../../src/sip/edge-fields.js'
 import { FakeEdge } from './fake-edge.js'
 
 const log = pino({ enabled: false })
@@ -12,6 +13,7 @@ interface Teardown {
 async function setUp(t: Teardown) {
   const fake = new FakeEdge()
   const requests: EdgeRequest[] = []
+  const hangUps: HangUp[] = []
   const waiting: ((request: EdgeRequest) => void)[] = []
   const edge = await connectEdge({
     ...(await fake.start()),
@@ -22,13 +24,14 @@ async function setUp(t: Teardown) {
       if (next) next(request)
       else requests.push(request)
     },
+    onHangUp: (bye) => void hangUps.push(bye),
   })
   t.teardown(async () => {
     await edge.close()
     await fake.stop()
   })
   const next = () => new Promise<EdgeRequest>((resolve) => waiting.push(resolve))
-  return { fake, edge, next, requests }
+  return { fake, edge, next, requests, hangUps }
 }
 
 const invite = { method: 'INVITE', uri: 'sip:111@localhost' }
@@ -187,15 +190,35 @@ t.test('proxying names targets, time-outs and headers, and tells each answer wit
   t.match(command.message, /remote-party-id: \r\n/)
   t.ok(request.settled)
   fake.continue(command, 430, '192.0.2.7', 2)
-  fake.continue(command, 200, '192.0.2.7', 1)
-  fake.done(command)
+  fake.continue(command, 200, '192.0.2.7', 1, '|tls=TLSv1.3;cipher=AES')
+  fake.done(command, '|1700000000000')
+  const told = (port: number, status: number, cipher?: string) => ({
+    ...{ address: '192.0.2.7', port, transport: 'udp', cipher, status },
+    message: `SIP/2.0 ${status} X\r\n\r\n`,
+  })
   t.strictSame(await result, {
     connected: true,
-    responses: [
-      { address: '192.0.2.7', port: 2, status: 430 },
-      { address: '192.0.2.7', port: 1, status: 200 },
-    ],
+    responses: [told(2, 430), told(1, 200, 'TLSv1.3 AES')],
+    rangAt: 1_700_000_000_000,
   })
+})
+
+t.test('a BYE that passes is told once, and one that can not be read not at all', async (t) => {
+  const { fake, next, hangUps } = await setUp(t)
+  const bye = (from: string, to: string) =>
+    `BYE sip:a@h SIP/2.0\r\nFrom: ${from}\r\nTo: ${to}\r\nCall-ID: c 1\r\nCSeq: 2 BYE\r\n\r\n`
+  for (const [source, reason, from, to] of [
+    ['network', 'call-rejected', '<sip:a@h>;tag=1', '<sip:b@h>;tag=2'],
+    ['network', 'normal-release', '"', '<sip:b@h>;tag=2'],
+    ['network', 'normal-release', '<sip:a@h>', '<sip:b@h>;tag=2'],
+    ['network', 'normal-release', '"A;tag=9" <sip:a@h;tag=8>;tag=1', 'sip:b@h;tag=2'],
+    ['application', 'normal-release', '<sip:a@h>;tag=1', '<sip:b@h>;tag=2'],
+  ] as const)
+    fake.write(`cdr:stop|${source}|12:00:00.000000|${reason}\r\n${bye(from, to)}`)
+  const arrived = next()
+  fake.request(invite)
+  await arrived
+  t.strictSame(hangUps, [{ callId: 'c 1', fromTag: '1', toTag: '2' }])
 })
 
 t.test('a proxied request always comes to an end', async (t) => {

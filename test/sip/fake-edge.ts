@@ -123,14 +123,14 @@ export class FakeEdge {
     return this.expect(({ fields }) => fields[0] === 'proxy' && fields[1] === transaction)
   }
 
-  /** Reports a final answer of a target. */
-  continue(proxy: AppFrame, status: number, address: string, port: number): void {
+  /** Reports a final answer of a target. `more`: further fields. */
+  continue(proxy: AppFrame, status: number, address: string, port: number, more = ''): void {
     this.write(
-      `response|${proxy.id}|OK|network|20|udp|${address}|${port}|12:00:00.000000|||continue\r\nSIP/2.0 ${status} X\r\n\r\n`,
+      `response|${proxy.id}|OK|network|20|udp|${address}|${port}|12:00:00.000000|||continue${more}\r\nSIP/2.0 ${status} X\r\n\r\n`,
     )
   }
 
-  done(proxy: AppFrame): void {
-    this.write(`response|${proxy.id}|OK|done`)
+  done(proxy: AppFrame, more = ''): void {
+    this.write(`response|${proxy.id}|OK|done${more}`)
   }
 }

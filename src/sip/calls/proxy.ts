@@ -1,10 +1,12 @@
 /** Connects a request to phones by letting the edge proxy it, and reports what became of it. */
 import type { Logger } from 'pino'
 import type { RegistrationStore } from '../../store/types.js'
-import type { EdgeRequest, ProxyResult } from '../edge.js'
+import type { EdgeRequest } from '../edge.js'
+import type { ProxyResult } from '../edge-fields.js'
 import { hostPort } from '../header-values.js'
 import type { Target } from '../routing.js'
 import type { CallOutcome } from '../stats.js'
+import { reportOfProxy, reportOfReply, type CallReport } from './report.js'
 
 /** Their dialogs go through us as well, so that both sides reach each other over the connections we hold. */
 const DIALOG_FORMING = ['INVITE', 'SUBSCRIBE', 'REFER', 'NOTIFY']
@@ -22,7 +24,7 @@ export async function connectByProxy(options: {
   store: Pick<RegistrationStore, 'deleteDead'>
   log: Logger
   now: () => number
-}): Promise<CallOutcome> {
+}): Promise<{ outcome: CallOutcome; report: CallReport }> {
   const { request, targets, now } = options
   const invite = request.method === 'INVITE'
   const ringMs = options.ringTimeoutSeconds * 1000
@@ -36,12 +38,16 @@ export async function connectByProxy(options: {
       deadlineMs: (invite ? ringMs : 0) + GRACE_MS,
     },
   )
-  if (request.cancelled) return 'cancelled'
+  if (request.cancelled) return { outcome: 'cancelled', report: reportOfReply({ status: 487 }) }
   forgetDead(result, options)
-  return outcome(
-    result.responses.map(({ status }) => status),
-    invite && now() - started >= ringMs,
-  )
+  const timedOut = invite && now() - started >= ringMs
+  return {
+    outcome: outcome(
+      result.responses.map(({ status }) => status),
+      timedOut,
+    ),
+    report: reportOfProxy(result, targets),
+  }
 }
 
 /** What a person would say of the call. `timedOut`: it rang as long as it may. */

@@ -3,7 +3,8 @@ import pino from 'pino'
 import type { Test } from 'tap'
 import { createSipApp, type SipApp } from '../../../src/sip/app.js'
 import { hash } from '../../../src/sip/digest.js'
-import type { ListenerSpec } from '../../../src/engine/transport/transport.js'
+import type { Timing } from '../../../src/engine/transaction/timers.js'
+import type { ListenerSpec, TlsMaterial } from '../../../src/engine/transport/transport.js'
 import type { NewAccount, Store } from '../../../src/store/types.js'
 import { testStore } from '../../support/database.js'
 import { secret, startEdge, type TestEdge } from '../../support/edge.js'
@@ -34,10 +35,12 @@ export interface Network {
 
 export async function startNetwork(
   t: Test,
-  settings: { ringTimeout?: number; listeners?: ListenerSpec[] } = {},
+  settings: { ringTimeout?: number; listeners?: ListenerSpec[]; tls?: TlsMaterial; timing?: Timing } = {},
 ): Promise<Network> {
   const store = await testStore(t)
-  const edge = await startEdge(t, settings.listeners ? { listeners: settings.listeners } : {})
+  const { ringTimeout: _, ...edgeSettings } = settings
+  const edge = await startEdge(t, edgeSettings)
+  let written: Promise<unknown> = Promise.resolve()
   const group = await store.groups.create({ name: 'Everybody' })
 
   async function startApp(): Promise<SipApp> {
@@ -60,6 +63,7 @@ export async function startNetwork(
         },
       },
       store,
+      writeCall: (entry) => (written = written.then(() => store.calls.write([entry]))),
       log: pino({ enabled: false }),
       // The engine tells the addresses of its listeners.
       isLocalHost: () => false,
