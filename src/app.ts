@@ -13,6 +13,7 @@ import { LocalAddresses } from './engine/transport/local-address.js'
 import { isNameOf } from './engine/transport/own-names.js'
 import type { Listener, TransportName } from './engine/transport/transport.js'
 import { KeptEngine } from './kept-engine.js'
+import { startLogs } from './logs.js'
 import { createMetrics } from './metrics.js'
 import { formatHostPort } from './setting-values.js'
 import { createSipApp } from './sip/app.js'
@@ -51,12 +52,16 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
   async function start(): Promise<void> {
     const store = await openDatabase()
     await checkRealm(store)
+    const logs = startLogs(config.logDays, store, log.child({ part: 'store' }))
+    closers.push({ what: 'logs', close: () => logs.stop() })
+    const { calls } = logs
     const { engine, secret } = await startEdge(store)
     const addresses = new LocalAddresses()
     const sip = await createSipApp({
       config,
       store,
       log: log.child({ part: 'sip' }),
+      ...(calls && { writeCall: (entry) => calls.add(entry) }),
       isLocalHost: (host, port) =>
         engine.addresses.listeners.some((listener) => isNameOf(listener, host, port, addresses)),
     })
