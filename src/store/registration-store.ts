@@ -4,7 +4,7 @@ import type { ChangeFeed } from './change-feed.js'
 import { isRowId, readPage, whereContains } from './paging.js'
 import { registrationColumns, rowToRegistration } from './registration-row.js'
 import type { RegistrationRow } from './registration-row.js'
-import type { RegistrationListItem, RegistrationStore } from './types.js'
+import type { Registration, RegistrationListItem, RegistrationStore } from './types.js'
 
 /** Most expired rows removed in one transaction, so that none holds many accounts' locks for long. */
 const sweepSize = 500
@@ -38,7 +38,8 @@ export function createRegistrationStore(
   knex: Knex,
   feed: ChangeFeed,
   now: () => number,
-): Omit<RegistrationStore, 'apply'> {
+  onExpired: (expired: readonly Registration[]) => void,
+): Omit<RegistrationStore, 'apply' | 'onExpired'> {
   const time = () => new Date(now()).toISOString()
 
   /** Deletes an account's rows that match, under its lock. */
@@ -101,12 +102,12 @@ export function createRegistrationStore(
       let total = 0
       for (;;) {
         const until = time()
-        const deleted = await knex.transaction(async (trx): Promise<number> => {
+        const deleted = await knex.transaction(async (trx): Promise<RegistrationRow[]> => {
           const expired = await trx('registrations')
             .where('expires_at', '<=', until)
             .limit(sweepSize)
             .select<{ id: number; account_id: number }[]>('id', 'account_id')
-          if (expired.length === 0) return 0
+          if (expired.length === 0) return []
           await trx('accounts')
             .whereIn('id', [...new Set(expired.map((row) => row.account_id))])
             .orderBy('id')
@@ -114,10 +115,14 @@ export function createRegistrationStore(
             .select('id')
           // Asked again under the locks: some may have been refreshed.
           const ids = expired.map((row) => row.id)
-          return trx('registrations').whereIn('id', ids).where('expires_at', '<=', until).delete()
+          return trx('registrations as r')
+            .whereIn('r.id', ids)
+            .where('r.expires_at', '<=', until)
+            .delete(registrationColumns.split(', '))
         })
-        if (deleted === 0) return total
-        total += deleted
+        if (deleted.length === 0) return total
+        total += deleted.length
+        onExpired(deleted.map(rowToRegistration))
       }
     },
 

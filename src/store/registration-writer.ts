@@ -109,6 +109,7 @@ export function createRegistrationWriter(
   feed: ChangeFeed,
   directory: Directory,
   now: () => number,
+  onExpired: (expired: readonly Registration[]) => void,
 ): Pick<RegistrationStore, 'apply'> {
   async function attempt<T>(changes: readonly RegistrationChange<T>[]): Promise<RegistrationOutcome<T>[]> {
     const ids = [...new Set(changes.map(({ accountId }) => accountId))]
@@ -121,7 +122,8 @@ export function createRegistrationWriter(
     }
     try {
       const work = await lockAndRead(client, ids)
-      const outcomes = decideAll(changes, work, now())
+      const time = now()
+      const outcomes = decideAll(changes, work, time)
       const changed = [...work.values()].filter((each) => each.changed)
       if (changed.length === 0) {
         await client.query('commit')
@@ -133,6 +135,13 @@ export function createRegistrationWriter(
         feed.announceUncertain({ kind: 'bindings', ids: changed.map(({ account }) => account.id) })
         throw error
       }
+      // A row that had expired, and whose contact has not just come back, was deleted on the way.
+      const expired = changed.flatMap(({ rows, bindings }) =>
+        rows.filter(
+          (row) => row.expiresAt <= time && !bindings.some(({ contact }) => contact === row.contact),
+        ),
+      )
+      if (expired.length > 0) onExpired(expired)
       return outcomes
     } catch (error) {
       await client.query('rollback').catch((failure: Error) => (broken = failure))

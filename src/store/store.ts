@@ -20,8 +20,9 @@ import type { StoreLog } from './log.js'
 import { migrate } from './migrate.js'
 import { createRegistrationStore } from './registration-store.js'
 import { createRegistrationWriter } from './registration-writer.js'
+import { createSipEventStore } from './sip-event-store.js'
 import { createSettingsStore } from './settings-store.js'
-import type { Store } from './types.js'
+import type { Registration, Store } from './types.js'
 
 export interface StoreOptions {
   /** DATABASE_URL, or what startEmbeddedDatabase gave. It has to be a direct connection: LISTEN needs a session. */
@@ -57,17 +58,23 @@ export async function openStore({
     await migratePatiently(withoutQueryTimeout(config), log)
     const feed = await openChangeFeed(knex, config, log)
     const directory = createDirectory(pipeline, feed, now)
+    const expiryListeners: ((expired: readonly Registration[]) => void)[] = []
+    const expired = (bindings: readonly Registration[]) => {
+      for (const listener of expiryListeners) listener(bindings)
+    }
     return {
       groups: createGroupStore(knex, feed),
       accounts: createAccountStore(knex, feed),
       directory,
       registrations: {
-        ...createRegistrationStore(knex, feed, now),
-        ...createRegistrationWriter(pipeline, feed, directory, now),
+        ...createRegistrationStore(knex, feed, now, expired),
+        ...createRegistrationWriter(pipeline, feed, directory, now, expired),
+        onExpired: (listener) => void expiryListeners.push(listener),
       },
       admins: { ...createAdminStore(knex), ...createAccessStore(knex, now) },
       settings: createSettingsStore(knex),
       calls: createCallStore(knex),
+      sipEvents: createSipEventStore(knex),
 
       onChange: (listener) =>
         feed.onChange((change) => {

@@ -4,6 +4,7 @@
  */
 
 import type { CallStore } from './call.js'
+import type { SipEventStore } from './sip-event.js'
 
 export type SecurityModel = 'standard' | 'end-to-site' | 'end-to-end'
 export type AccountType = 'softphone' | 'deskphone'
@@ -251,6 +252,8 @@ export interface RegistrationStore {
   deleteDead(accountId: number, contact: string, callId: string, cseq: number): Promise<boolean>
   /** Removes expired rows; resolves to their number. */
   deleteExpired(): Promise<number>
+  /** Tells of bindings that this node has removed since they had expired, once each, after the commit. */
+  onExpired(listener: (expired: readonly Registration[]) => void): void
   count(): Promise<number>
 }
 
@@ -302,6 +305,7 @@ export type ChangeListener = (change: { accountIds: readonly number[] } | 'every
 
 export interface Store {
   readonly calls: CallStore
+  readonly sipEvents: SipEventStore
   readonly groups: GroupStore
   readonly accounts: AccountStore
   readonly directory: SipDirectory

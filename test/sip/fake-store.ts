@@ -99,6 +99,7 @@ export class FakeStore implements Pick<Store, 'directory' | 'registrations' | 's
     list: () => Promise.reject(new Error('not of the SIP application')),
     delete: () => Promise.reject(new Error('not of the SIP application')),
     deleteExpired: () => this.#answer(0),
+    onExpired: () => undefined,
     count: () => this.#answer(0),
   }
 

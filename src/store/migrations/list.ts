@@ -4,6 +4,7 @@ import * as registrations from './0002-registrations.js'
 import * as administration from './0003-administration.js'
 import * as receivedOn from './0004-received-on.js'
 import * as calls from './0005-calls.js'
+import * as sipEvents from './0006-sip-events.js'
 
 export interface NamedMigration extends Knex.Migration {
   name: string
@@ -19,4 +20,5 @@ export const migrations: readonly NamedMigration[] = [
   { name: '0003-administration', ...administration },
   { name: '0004-received-on', ...receivedOn },
   { name: '0005-calls', ...calls },
+  { name: '0006-sip-events', ...sipEvents },
 ]
