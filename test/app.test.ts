@@ -12,6 +12,7 @@ import { makeSelfSigned } from '../src/engine/transport/self-signed.js'
 import type { TlsMaterial } from '../src/engine/transport/transport.js'
 import { StartError } from '../src/start-error.js'
 import type { ConnectionConfig } from '../src/store/connection.js'
+import { calleeSide, callerSide, inDialog } from './support/call.js'
 import { silent, testDatabase } from './support/database.js'
 import { createPhone, type Phone } from './support/phone.js'
 import { mainFile, productFor, type Product } from './support/product.js'
@@ -178,6 +179,37 @@ t.test('what was answered outlives the program, however that ends', async (t) =>
     await product.kill()
     await product.restart()
     t.strictSame(await bound(product), ['111'])
+  })
+
+  t.test('a call that outlives kill -9 gets its end into the call log when BYE passes', async (t) => {
+    const [from, to] = [
+      await product.createAccount(group, { virtualNumber: '401' }),
+      await product.createAccount(group, { virtualNumber: '402' }),
+    ]
+    const [caller, callee] = [await register(t, product, from), await register(t, product, to)]
+    await dial(caller, from, '402')
+    const invite = await callee.expect('INVITE')
+    callee.reply(invite, 180)
+    const answer = callee.reply(invite, 200, { contact: `<sip:bob@127.0.0.1:${callee.localPort}>` })
+    const sides = { caller: callerSide(await caller.expect(200)), callee: calleeSide(invite, answer) }
+    caller.send(inDialog(caller, 'ACK', sides.caller))
+    await callee.expect('ACK')
+    type Calls = { items: { disposition: string; endedBy: string | null }[] }
+    const calls = async () => ((await product.api('GET', '/calls')).body as Calls).items
+    const ended = async (ends: string | null) => {
+      for (;;) {
+        const [call] = await calls()
+        if (call?.endedBy === ends) return call
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
+    t.match(await ended(null), { disposition: 'ANSWERED', endedAt: null })
+    await product.kill()
+    await product.restart()
+    callee.send(inDialog(callee, 'BYE', sides.callee))
+    caller.reply(await caller.expect('BYE'), 200)
+    t.match(await ended('callee'), { disposition: 'ANSWERED', endedAt: String, caller: { number: '401' } })
+    t.equal((await calls()).length, 1)
   })
 
   t.test('SIGTERM during a registration storm loses none that was answered', async (t) => {

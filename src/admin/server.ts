@@ -17,6 +17,7 @@ import { swagger } from './plugins/swagger.js'
 import { Problem } from './problems.js'
 import { accountRoutes } from './routes/accounts.js'
 import { adminRoutes } from './routes/admins.js'
+import { callRoutes } from './routes/calls.js'
 import { groupRoutes } from './routes/groups.js'
 import { operationRoutes } from './routes/operation.js'
 import { registrationRoutes } from './routes/registrations.js'
@@ -69,6 +70,7 @@ export function createAdmin({ config, store, log, health, sip }: AdminDependenci
       await api.register(groupRoutes, { store })
       await api.register(accountRoutes, { store, realm: config.sip.realm })
       await api.register(registrationRoutes, { store })
+      await api.register(callRoutes, { store })
       await api.register(tokenRoutes, { store })
       await api.register(sessionRoutes, { store })
       await api.register(adminRoutes, { store })

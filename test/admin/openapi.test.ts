@@ -1,6 +1,7 @@
 import { Compile } from 'typebox/compile'
 import type { TSchema } from 'typebox'
 import t from 'tap'
+import { aCall, ofNobody } from '../store/samples.js'
 import { aGroup, anAccount, api, type Answer, type Api, type Body } from './api.js'
 
 interface Operation {
@@ -45,6 +46,7 @@ t.test('the document is OpenAPI 3.1 in form: ids, answers, parameters, reference
   t.same(Object.keys(document.components.schemas).sort(), [
     'Account',
     'Admin',
+    'Call',
     'CreatedToken',
     'Group',
     'Problem',
@@ -122,6 +124,8 @@ t.test('answers of the server fit the document', async (t) => {
       )
   }
 
+  await server.store.calls.write([{ call: aCall(1) }, { call: aCall(2, { callee: ofNobody, rangAt: null }) }])
+  check('get', '/api/v1/calls', await operator.get('/calls'))
   for (const list of ['/groups', '/accounts', '/registrations', '/tokens', '/admins'])
     check('get', `/api/v1${list}`, await admin.get(list))
   check('get', '/api/v1/groups/{id}', await operator.get(`/groups/${group}`))

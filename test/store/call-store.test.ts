@@ -1,41 +1,13 @@
-import type { CallEnd, NewCall } from '../../src/store/call.js'
+import type { CallEnd } from '../../src/store/call.js'
 import { onEveryDatabase, query, testStore } from '../support/database.js'
-import { withAccounts } from './samples.js'
+import { aCall, callsBegin, ofNobody, withAccounts } from './samples.js'
 
-const begin = Date.UTC(2026, 10, 24, 12)
-
-/** An answered call that goes on, of account 1 in group 1 to account 2 in group 2. */
-function call(n: number, more: Partial<NewCall> = {}): NewCall {
-  const device = { address: '192.0.2.1:5060', transport: 'udp', cipher: null, userAgent: null } as const
-  return {
-    callId: `call ${n}`,
-    callerTag: 'a',
-    calleeTag: 'b',
-    startedAt: begin + n,
-    rangAt: begin + n + 100,
-    answeredAt: begin + n + 2000,
-    endedAt: null,
-    endedBy: null,
-    disposition: 'ANSWERED',
-    sipStatus: 200,
-    sipReason: 'OK',
-    explanation: null,
-    securityModel: 'standard',
-    devices: 1,
-    caller: { accountId: 1, number: '111', name: 'Ann', groupId: 1, ...device },
-    callee: { accountId: 2, number: '222', name: 'Bob', groupId: 2, ...device },
-    ...more,
-  }
-}
+const begin = callsBegin
+const call = aCall
 
 const end = (n: number, more: Partial<CallEnd> = {}): { end: CallEnd } => ({
   end: { callId: `call ${n}`, fromTag: 'a', toTag: 'b', endedAt: begin + n + 9000, ...more },
 })
-
-const nobody = {
-  ...{ accountId: null, number: '999', name: null, groupId: null },
-  ...{ address: null, transport: null, cipher: null, userAgent: null },
-}
 
 onEveryDatabase(
   'every field of a call is kept, with the names of the groups as they were',
@@ -53,12 +25,12 @@ onEveryDatabase(
         ...{ transport: 'wss', cipher: 'TLSv1.3 TLS_AES_256_GCM_SHA384', userAgent: 'Phone ☎ 1.0' },
       },
     })
-    await store.calls.write([{ call: full }, { call: call(2, { callee: nobody, calleeTag: null }) }])
+    await store.calls.write([{ call: full }, { call: call(2, { callee: ofNobody, calleeTag: null }) }])
     await store.groups.update(group.id, { name: 'Renamed' })
     const { items, total, next } = await store.calls.list({})
     t.equal(total, 2)
     t.equal(next, null)
-    t.match(items[0], { callee: { ...nobody, groupName: null }, calleeTag: null })
+    t.match(items[0], { callee: { ...ofNobody, groupName: null }, calleeTag: null })
     t.same(items[1], {
       ...full,
       id: items[1]?.id,
@@ -151,7 +123,7 @@ onEveryDatabase(
     const turned = call(3)
     await store.calls.write([
       { call: call(1) },
-      { call: call(2, { callee: nobody, disposition: 'FAILED', sipStatus: 404 }) },
+      { call: call(2, { callee: ofNobody, disposition: 'FAILED', sipStatus: 404 }) },
       {
         call: {
           ...turned,

@@ -1,3 +1,4 @@
+import type { NewCall } from '../../src/store/call.js'
 import type { Binding, NewAccount, RegistrationChange, Store } from '../../src/store/types.js'
 
 export const hashes = (seed: string) => ({ ha1Md5: `md5-${seed}`, ha1Sha256: `sha256-${seed}` })
@@ -43,4 +44,36 @@ export function become(accountId: number, ...bindings: Binding[]): RegistrationC
 /** A change that adds bindings to those there are. */
 export function add(accountId: number, ...more: Binding[]): RegistrationChange<readonly Binding[]> {
   return { accountId, decide: (before) => ({ bindings: [...before, ...more], result: before }) }
+}
+
+export const callsBegin = Date.UTC(2026, 10, 24, 12)
+
+/** An answered call that goes on, of account 1 in group 1 to account 2 in group 2. */
+export function aCall(n: number, more: Partial<NewCall> = {}): NewCall {
+  const device = { address: '192.0.2.1:5060', transport: 'udp', cipher: null, userAgent: null } as const
+  return {
+    callId: `call ${n}`,
+    callerTag: 'a',
+    calleeTag: 'b',
+    startedAt: callsBegin + n,
+    rangAt: callsBegin + n + 100,
+    answeredAt: callsBegin + n + 2000,
+    endedAt: null,
+    endedBy: null,
+    disposition: 'ANSWERED',
+    sipStatus: 200,
+    sipReason: 'OK',
+    explanation: null,
+    securityModel: 'standard',
+    devices: 1,
+    caller: { accountId: 1, number: '111', name: 'Ann', groupId: 1, ...device },
+    callee: { accountId: 2, number: '222', name: 'Bob', groupId: 2, ...device },
+    ...more,
+  }
+}
+
+/** The callee of a number that nobody has. */
+export const ofNobody = {
+  ...{ accountId: null, number: '999', name: null, groupId: null },
+  ...{ address: null, transport: null, cipher: null, userAgent: null },
 }

@@ -4,6 +4,7 @@ import { rolesWith } from '../permissions.js'
 import { ProblemSchema } from '../problems.js'
 import { AccountSchema } from '../schemas/account.js'
 import { AdminSchema, CreatedTokenSchema, SessionSchema, TokenSchema } from '../schemas/administration.js'
+import { CallSchema } from '../schemas/call.js'
 import { GroupSchema } from '../schemas/group.js'
 import { RegistrationSchema } from '../schemas/registration.js'
 import { SESSION_COOKIE } from './access.js'
@@ -13,6 +14,7 @@ const NAMED_SCHEMAS = [
   GroupSchema,
   AccountSchema,
   RegistrationSchema,
+  CallSchema,
   AdminSchema,
   TokenSchema,
   CreatedTokenSchema,
@@ -40,6 +42,7 @@ export const swagger = fp(async (app) => {
         { name: 'groups', description: 'Containers of accounts' },
         { name: 'accounts', description: 'What phones register with' },
         { name: 'registrations', description: 'Which devices are online' },
+        { name: 'calls', description: 'Who called whom, and what became of it' },
         { name: 'session', description: 'Signing in with a password' },
         { name: 'tokens', description: 'Access for programs' },
         { name: 'admins', description: 'Who administers this server' },
