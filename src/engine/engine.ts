@@ -7,6 +7,7 @@ import { randomToken } from './message/tokens.js'
 import { hasCredentials } from './overload/newcomer.js'
 import { Overload, tickMs, type OverloadLimits, type OverloadStats } from './overload/overload.js'
 import type { ProxyEnvironment } from './proxy/client.js'
+import { Devices } from './proxy/devices.js'
 import { DialogTokens } from './proxy/dialog-token.js'
 import { forwardAck, forwardInDialog } from './proxy/in-dialog.js'
 import { RecordRouting } from './proxy/record-route.js'
@@ -120,11 +121,13 @@ export function createEngine(options: EngineOptions): Engine {
     probe: (flow) => transport.probe(flow),
   }
   const table = new TransactionTable(environment)
-  const recordRouting = new RecordRouting(transport, new DialogTokens(options.recordRouteKey))
+  const devices = new Devices(options.recordRouteKey)
+  const recordRouting = new RecordRouting(transport, new DialogTokens(options.recordRouteKey), devices)
   const proxyEnvironment: ProxyEnvironment = {
     ...environment,
     transport,
     recordRouting,
+    devices,
     servers: new Servers(options.dns ?? new SystemDns(), wheel, () => transport.listeners),
     maxForks: limits.maxForks,
     startClient: (request, flow, user) => table.startClient(request, flow, user),

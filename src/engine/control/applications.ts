@@ -119,6 +119,7 @@ export class Applications implements CommandHandler {
 
   connectionClosed(flow: Flow): void {
     this.#registered.closed(flow)
+    this.#env.devices.closed(flow)
   }
 
   /** False if nobody waits for it. */
@@ -145,6 +146,7 @@ export class Applications implements CommandHandler {
       const sent = incoming.respond(response)
       if (incoming.request.method === 'REGISTER') {
         this.#registered.learn(incoming.request, response, incoming.flow)
+        this.#env.devices.learn(incoming.request, response, incoming.flow)
       }
       this.#pending.reacted(pending)
       return session.answer(ref, sent ? sentResponse(incoming, sent) : unknownTransaction)

@@ -104,18 +104,18 @@ function decode(payload: string): { state: DialogState; issued: number } | undef
   return { state, issued: parseInt(hours, 36) }
 }
 
-function peerText({ transport, address, port, listens, on }: Peer): string {
+function peerText({ transport, address, port, listens, on, device }: Peer): string {
   const text = `${letters[transport]}${address} ${port}`
-  if (on) return `${text} ${listens ?? ''} ${on.host} ${on.port}`
-  return listens === undefined ? text : `${text} ${listens}`
+  return `${text} ${listens ?? ''} ${on?.host ?? ''} ${on?.port ?? ''} ${device ?? ''}`.trimEnd()
 }
 
 function parsePeer(text: string): Peer | undefined {
   const transport = transports[text.charAt(0)]
-  const [address, port, listens, onHost, onPort] = text.slice(1).split(' ')
+  const [address, port, listens, onHost, onPort, device] = text.slice(1).split(' ')
   if (!transport || !address || !port) return undefined
   const peer: Peer = { transport, address, port: Number(port) }
   if (listens) peer.listens = Number(listens)
   if (onHost && onPort) peer.on = { host: onHost, port: Number(onPort) }
+  if (device) peer.device = device
   return peer
 }

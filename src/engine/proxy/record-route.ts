@@ -7,6 +7,7 @@ import { namedTransport } from '../resolve/next-hop.js'
 import { defaultPort } from '../transport/default-ports.js'
 import type { Peer } from '../transport/peer.js'
 import type { Flow, TransportLayer } from '../transport/transport.js'
+import type { Devices } from './devices.js'
 import type { DialogTokens, VerifiedDialog } from './dialog-token.js'
 import { withoutTag } from './forward.js'
 
@@ -36,6 +37,7 @@ export class RecordRouting {
   constructor(
     private readonly transport: TransportLayer,
     private readonly tokens: DialogTokens,
+    private readonly devices: Devices,
   ) {}
 
   /**
@@ -91,7 +93,12 @@ export class RecordRouting {
     if (token !== undefined) setRoutes(request, routes.slice(own))
     if (token === undefined) return { kind: 'none' }
     const verified = this.tokens.verify(token, request.callId, request.fromTag, request.toTag)
-    return verified ? { kind: 'dialog', dialog: verified } : { kind: 'forged' }
+    if (!verified) return { kind: 'forged' }
+    const { caller, callee } = verified
+    return {
+      kind: 'dialog',
+      dialog: { ...verified, caller: this.devices.now(caller), callee: this.devices.now(callee) },
+    }
   }
 
   #tokenOf(uri: string): string | undefined {
@@ -115,6 +122,8 @@ export class RecordRouting {
     // The same address: no NAT is in between, so the port of the URI is one that takes messages and connections.
     if (parsed?.host === address) peer.listens = parsed.port ?? defaultPort(transport)
     if (transport === 'udp' && this.transport.hasTwin(listener)) peer.on = this.transport.localAddress(flow)
+    const device = this.devices.nameOf(uri, flow)
+    if (device !== undefined) peer.device = device
     return peer
   }
 

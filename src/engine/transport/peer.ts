@@ -17,6 +17,8 @@ export interface Peer extends FlowAddress {
    * else. Absent: unknown, or there is but one.
    */
   on?: { host: string; port: number }
+  /** The name of the registered device that it is; absent: unknown. */
+  device?: string
 }
 
 /**

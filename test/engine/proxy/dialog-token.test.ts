@@ -4,7 +4,7 @@ import { DialogTokens } from '../../../src/engine/proxy/dialog-token.js'
 
 const tokens = new DialogTokens(Buffer.alloc(32, 7))
 const state = {
-  caller: { transport: 'tcp', address: '192.0.2.1', port: 40001, listens: 5060 },
+  caller: { transport: 'tcp', address: '192.0.2.1', port: 40001, listens: 5060, device: 'aB3-_aB3-_aB3-_x' },
   callee: { transport: 'udp', address: '2001:db8::2', port: 5060, on: { host: '2001:db8::1', port: 5090 } },
   shownFrom: '"Zo\xc3\xab | \\"x\\"" <sip:111@example.org>',
 } as const
