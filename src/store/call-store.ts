@@ -2,8 +2,8 @@ import type { Knex } from 'knex'
 import type { Call, CallEntry, CallFilter, CallQuery, CallStore } from './call.js'
 import { callToRow, fitting, readColumns, rowToCall, timeText, writtenColumns } from './call-row.js'
 import type { CallRow } from './call-row.js'
-import { StoreError } from './errors.js'
 import { isRowId, pageSize, whereContains } from './paging.js'
+import { decodeTimeCursor, encodeTimeCursor, type TimePosition } from './time-cursor.js'
 
 const searched = ['caller_number', 'caller_name', 'callee_number', 'callee_name', 'call_id']
 /** How many rows one query of `all` reads. */
@@ -34,24 +34,8 @@ const endCalls = `
     and c.answered_at is not null and c.ended_at is null`
 
 /** Newest first means by beginning; calls of the same millisecond by id. */
-interface Position {
-  startedAt: number
-  id: number
-}
-
-function encodePosition({ startedAt, id }: Position): string {
-  return Buffer.from(`call:${startedAt}:${id}`).toString('base64url')
-}
-
-function decodePosition(cursor: string): Position {
-  const [, startedAt, id] =
-    /^call:(0|[1-9][0-9]{0,14}):([1-9][0-9]{0,15})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
-  const position = { startedAt: Number(startedAt), id: Number(id) }
-  if (!Number.isSafeInteger(position.id) || encodePosition(position) !== cursor) {
-    throw new StoreError('invalid_cursor', 'This cursor was not given out by this list.')
-  }
-  return position
-}
+const positionOf = ({ startedAt, id }: Call): TimePosition => ({ at: startedAt, id })
+const cursors = 'call'
 
 /** The log of calls: what was written is never changed, but for the end of a call. */
 export function createCallStore(knex: Knex): CallStore {
@@ -76,7 +60,11 @@ export function createCallStore(knex: Knex): CallStore {
     return rows
   }
 
-  async function read(rows: Knex.QueryBuilder, after: Position | undefined, limit: number): Promise<Call[]> {
+  async function read(
+    rows: Knex.QueryBuilder,
+    after: TimePosition | undefined,
+    limit: number,
+  ): Promise<Call[]> {
     const page = rows
       .clone()
       .select(...readColumns)
@@ -86,10 +74,7 @@ export function createCallStore(knex: Knex): CallStore {
       ])
       .limit(limit)
     if (after) {
-      void page.whereRaw('(started_at, id) < (?::timestamptz, ?::bigint)', [
-        timeText(after.startedAt),
-        after.id,
-      ])
+      void page.whereRaw('(started_at, id) < (?::timestamptz, ?::bigint)', [timeText(after.at), after.id])
     }
     return ((await page) as CallRow[]).map(rowToCall)
   }
@@ -118,7 +103,7 @@ export function createCallStore(knex: Knex): CallStore {
     async list({ limit, after, ...filter }: CallQuery) {
       const size = pageSize(limit)
       const rows = matching(filter)
-      const position = after === undefined ? undefined : decodePosition(after)
+      const position = after === undefined ? undefined : decodeTimeCursor(cursors, after)
       const [found, [count]] = await Promise.all([
         read(rows, position, size + 1),
         rows.clone().count<{ total: number }[]>({ total: '*' }),
@@ -127,19 +112,21 @@ export function createCallStore(knex: Knex): CallStore {
       const last = items.at(-1)
       return {
         items,
-        next: found.length > size && last ? encodePosition(last) : null,
+        next: found.length > size && last ? encodeTimeCursor(cursors, positionOf(last)) : null,
         total: count?.total ?? 0,
       }
     },
 
     async *all({ after, ...filter }) {
       const rows = matching(filter)
-      let position: Position | undefined = after === undefined ? undefined : decodePosition(after)
+      let position: TimePosition | undefined =
+        after === undefined ? undefined : decodeTimeCursor(cursors, after)
       for (;;) {
         const found = await read(rows, position, chunk)
         yield* found
-        position = found.at(-1)
-        if (found.length < chunk) return
+        const last = found.at(-1)
+        if (found.length < chunk || !last) return
+        position = positionOf(last)
       }
     },
 
