@@ -25,6 +25,7 @@ import { createSteadyRefusals } from './steady-refusals.js'
 import { registerPhone } from './register-phone.js'
 import { createRegistrar } from './registrar.js'
 import { asksForSecurity, dialledNumber, refuseDowngrade, refuseWeakCaller, route } from './routing.js'
+import { refuseMedia, type Body } from './sdp-policy.js'
 import { createSparseLines } from './sparse-log.js'
 import type { Reply } from './reply.js'
 import { count, createStats, type SipStats } from './stats.js'
@@ -140,6 +141,8 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
     const bindings = callee?.enabled ? await store.directory.bindings(callee.id) : []
     const way = route(caller, callee, bindings, asksForSecurity(request.uri))
     if ('reply' in way) return refuseCall(context, way.reply, callee)
+    const badMedia = refuseMedia(caller.securityModel, bodyOf(request))
+    if (badMedia) return refuseCall(context, badMedia, callee)
     const recordCall = (report: CallReport) => record(context, startedAt, report, callee)
     if (request.cancelled) {
       recordCall(reportOfReply({ status: 487 }))
@@ -174,12 +177,16 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
 
   /** `callee`: whose number was dialled, where that is known. */
   function refuseCall(context: Context, reply: Reply, callee?: SipAccount): Verdict {
-    record(context, now(), reportOfReply(reply), callee)
     const { request, account } = context
+    const report = reportOfReply(reply)
+    record(context, now(), report, callee)
     const facts = { from: account?.virtualNumber, to: dialled(request), status: reply.status }
     if (request.method === 'INVITE') {
       stats.calls.failed++
-      context.log.info({ ...facts, outcome: 'failed' }, 'call')
+      // Our own refusals come with a sentence that says why.
+      const why = report.explanation
+      const outcome = why === null ? { outcome: 'failed' } : { outcome: 'refused', reason: why }
+      context.log.info({ ...facts, ...outcome }, 'call')
     } else context.debug(facts, 'request refused')
     return reply
   }
@@ -268,6 +275,14 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
     },
 
     stats,
+  }
+}
+
+function bodyOf(request: EdgeRequest): Body {
+  return {
+    contentType: request.header('content-type'),
+    contentEncoding: request.header('content-encoding'),
+    text: request.body,
   }
 }
 

@@ -54,6 +54,8 @@ export interface EdgeRequest {
   header(name: string): string | undefined
   /** The single values of a comma separated header. */
   headerValues(name: string): string[]
+  /** Empty if there is none. */
+  readonly body: string
   /** Answers. Later calls than the first final answer do nothing. */
   reply(status: number, reason?: string, headers?: ReplyHeaders): void
   /** Lets the edge proxy the request. Rejects if it refuses, goes away, or does not report the end in time. */
@@ -98,7 +100,7 @@ interface SrfClient {
 interface SrfRequest {
   method: string
   uri: string
-  msg: { headers: Record<string, string | undefined> }
+  msg: { headers: Record<string, string | undefined>; body?: string }
   source_address: string
   source_port: number
   protocol?: string
@@ -256,6 +258,9 @@ class SrfEdgeRequest implements EdgeRequest {
   }
   get callId() {
     return this.header('call-id') ?? ''
+  }
+  get body() {
+    return this.request.msg.body ?? ''
   }
   get cipher() {
     return cipherOf(this.request.sessionToken)

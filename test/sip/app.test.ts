@@ -410,6 +410,36 @@ t.test('an account that promises secure signalling is held to it', async (t) => 
   t.equal((await ask(invite)).status, 488)
 })
 
+t.test(
+  'media weaker than the security model is refused with a sentence, before any phone rings',
+  async (t) => {
+    const securityModel = 'end-to-site'
+    const { ask, authenticated, edge, store, said } = await setUp(t, [
+      account(1, { securityModel }),
+      account(2, { securityModel }),
+    ])
+    store.bindings.set(2, [binding('sip:x@h', { transport: 'tls' })])
+    const tls = { protocol: 'tls', address: '192.0.2.7', port: 5062 }
+    const call = (media: string, callId: string): RequestOptions => ({
+      ...invite,
+      callId,
+      headers: { 'Content-Type': 'application/sdp' },
+      body: `v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n${media}\r\n`,
+    })
+    const refused = await ask(call('m=audio 4000 RTP/AVP 0', 'plain'), {}, tls)
+    t.equal(refused.status, 488)
+    t.match(
+      refused.header('warning'),
+      /^399 privateline "The security model end-to-site needs encrypted media/,
+    )
+    t.match(refused.header('reason'), /^SIP;cause=488;text="The security model/)
+    t.match(said('call'), [{ outcome: 'refused', status: 488, reason: /needs encrypted media/ }])
+    const sdes = 'm=audio 4000 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAAA'
+    edge.done(await edge.proxied(edge.request(await authenticated(call(sdes, 'sdes')), tls)))
+    edge.done(await edge.proxied(edge.request(await authenticated({ ...invite, callId: 'late' }), tls)))
+  },
+)
+
 t.test('a call to sips: goes over TLS on both sides, or is refused with the reason', async (t) => {
   const { ask, authenticated, edge, store } = await setUp(t)
   const call = { ...invite, uri: 'sips:112@example.org' }
