@@ -54,7 +54,7 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
     await checkRealm(store)
     const logs = startLogs(config.logDays, store, log.child({ part: 'store' }))
     closers.push({ what: 'logs', close: () => logs.stop() })
-    const { calls } = logs
+    const { calls, sipEvents } = logs
     const { engine, secret } = await startEdge(store)
     const addresses = new LocalAddresses()
     const sip = await createSipApp({
@@ -62,6 +62,7 @@ export function createApp(config: Config, log: Logger, notice: Notice): App {
       store,
       log: log.child({ part: 'sip' }),
       ...(calls && { writeCall: (entry) => calls.add(entry) }),
+      ...(sipEvents && { writeSipEvent: (event) => sipEvents.add(event) }),
       isLocalHost: (host, port) =>
         engine.addresses.listeners.some((listener) => isNameOf(listener, host, port, addresses)),
     })

@@ -3,12 +3,15 @@ import type { Logger } from 'pino'
 import type { Config } from './config.js'
 import type { CallEntry } from './store/call.js'
 import { createLogWriter, type LogWriter } from './store/log-writer.js'
+import type { NewSipEvent } from './store/sip-event.js'
 import { startRetention } from './store/retention.js'
 import type { Store } from './store/types.js'
 
 export interface Logs {
   /** Absent: no records of calls. */
   calls?: LogWriter<CallEntry>
+  /** Absent: no records of SIP sessions. */
+  sipEvents?: LogWriter<NewSipEvent>
   /** Writes what waits. Never rejects. */
   stop(): Promise<void>
 }
@@ -18,6 +21,14 @@ export function startLogs(days: Config['logDays'], store: Store, log: Logger): L
     days.calls > 0
       ? createLogWriter<CallEntry>({ what: 'call log', write: (entries) => store.calls.write(entries), log })
       : undefined
+  const sipEvents =
+    days.sip > 0
+      ? createLogWriter<NewSipEvent>({
+          what: 'session log',
+          write: (events) => store.sipEvents.write(events),
+          log,
+        })
+      : undefined
   const retention = startRetention({
     logs: [
       {
@@ -25,14 +36,20 @@ export function startLogs(days: Config['logDays'], store: Store, log: Logger): L
         days: days.calls,
         deleteBefore: (time, limit) => store.calls.deleteBefore(time, limit),
       },
+      {
+        what: 'session log',
+        days: days.sip,
+        deleteBefore: (time, limit) => store.sipEvents.deleteBefore(time, limit),
+      },
     ],
     log,
   })
   return {
     ...(calls && { calls }),
+    ...(sipEvents && { sipEvents }),
     async stop() {
       await retention.stop()
-      await calls?.stop()
+      await Promise.all([calls?.stop(), sipEvents?.stop()])
     },
   }
 }

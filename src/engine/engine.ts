@@ -189,7 +189,8 @@ export function createEngine(options: EngineOptions): Engine {
       await transport.start({
         onMessage: (message, flow) => dispatcher.receive(message, flow),
         onRejected: () => {},
-        onConnection: (flow, state) => {
+        onConnection: (flow, state, reason) => {
+          applications.connectionChanged(flow, state, reason)
           if (state !== 'closed') return
           table.connectionLost(flow)
           applications.connectionClosed(flow)

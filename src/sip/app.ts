@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import type { Config } from '../config.js'
 import type { CallEntry } from '../store/call.js'
+import type { NewSipEvent } from '../store/sip-event.js'
 import { isDatabaseAway } from '../store/database-away.js'
 import type { SipAccount, Store } from '../store/types.js'
 import { createAuthenticator, type Authentication } from './authenticate.js'
@@ -26,6 +27,7 @@ import { registerPhone } from './register-phone.js'
 import { createRegistrar } from './registrar.js'
 import { asksForSecurity, dialledNumber, refuseDowngrade, refuseWeakCaller, route } from './routing.js'
 import { refuseMedia, type Body } from './sdp-policy.js'
+import { createSessionLog } from './session-log.js'
 import { createSparseLines } from './sparse-log.js'
 import type { Reply } from './reply.js'
 import { count, createStats, type SipStats } from './stats.js'
@@ -36,6 +38,8 @@ export interface SipAppOptions {
   log: Logger
   /** Takes an entry of the call log and returns at once; absent: no records of calls. */
   writeCall?: (entry: CallEntry) => void
+  /** Takes an entry of the session log and returns at once; absent: no such records. */
+  writeSipEvent?: (event: NewSipEvent) => void
   /** Whether one of the listeners is reached at that literal address, wildcards included; IPv6 without brackets. */
   isLocalHost: (host: string, port: number | undefined) => boolean
   /** Name of this node in the bindings; default: the machine's. */
@@ -58,13 +62,15 @@ const NONCE_SECRET = 'sip.nonce_secret'
 const RETRY_AFTER = { 'Retry-After': '5' }
 
 export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
-  const { config, store, log, writeCall, now = Date.now, random = randomBytes } = options
+  const { config, store, log, writeCall, writeSipEvent, now = Date.now, random = randomBytes } = options
   const { sip } = config
   const stats = createStats(() => registrar.queued)
   const edges: Edge[] = []
   const running = new Set<Promise<void>>()
   const failures = createSparseLines({ now })
   const callLog = writeCall && createCallLog(writeCall, now)
+  const sessionLog = writeSipEvent && createSessionLog(writeSipEvent, now)
+  if (sessionLog) store.registrations.onExpired((bindings) => sessionLog.expired(bindings))
   let stopping = false
 
   const names = createLocalNames({
@@ -109,9 +115,9 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
     checks.withinDialog,
     checks.localDomain(names),
     checks.extensions,
-    authenticate({ authenticator, refusals: createSteadyRefusals<Authentication>(), stats, now }),
+    authenticate({ authenticator, refusals: createSteadyRefusals<Authentication>(), stats, now, sessionLog }),
     permittedNetwork,
-    registerPhone(registrar, names, options.node ?? hostname(), stats),
+    registerPhone(registrar, names, options.node ?? hostname(), stats, sessionLog),
     routeByNumber,
   ]
 
@@ -256,6 +262,7 @@ export async function createSipApp(options: SipAppOptions): Promise<SipApp> {
           methods: checks.METHODS,
           handler,
           ...(onHangUp && { onHangUp }),
+          ...(sessionLog && { onConnection: (news) => sessionLog.connection(news) }),
         }),
       )
     },

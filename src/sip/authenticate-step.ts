@@ -2,6 +2,7 @@
 import type { Authentication, Authenticator } from './authenticate.js'
 import type { Context, Step } from './context.js'
 import { pairKey } from './guesses.js'
+import type { SessionLog } from './session-log.js'
 import { createSparseLines } from './sparse-log.js'
 import type { SipStats } from './stats.js'
 import type { SteadyRefusals } from './steady-refusals.js'
@@ -16,10 +17,17 @@ export interface AuthenticateStepOptions {
   refusals: SteadyRefusals<Authentication>
   stats: SipStats
   now: () => number
+  sessionLog: SessionLog | undefined
 }
 
 /** 401 by the registrar, 407 by the proxy (RFC 3261 §22.2, §22.3). */
-export function authenticate({ authenticator, refusals, stats, now }: AuthenticateStepOptions): Step {
+export function authenticate({
+  authenticator,
+  refusals,
+  stats,
+  now,
+  sessionLog,
+}: AuthenticateStepOptions): Step {
   const failures = createSparseLines({ now })
   const guessing = createSparseLines({ now })
 
@@ -29,6 +37,7 @@ export function authenticate({ authenticator, refusals, stats, now }: Authentica
     if (refused.guessing === 'goes on') stats.authBlocked++
     const { why } = refused
     const username = refused.username.slice(0, MAX_LOGGED)
+    sessionLog?.authFailed(context.request, username, why)
     const pair = pairKey(address, username)
     const failure = failures.due(pair)
     if (failure) context.log.info({ username, why, ...failure }, 'authentication failed')

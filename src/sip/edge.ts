@@ -17,6 +17,7 @@ import {
   type ProxyResponse,
   type ProxyResult,
 } from './edge-fields.js'
+import { connectionEvent, readConnectionNews, type ConnectionNews } from './connection-news.js'
 import { splitValues } from './header-values.js'
 import { joinWrites } from './joined-writes.js'
 import type { ReplyHeaders } from './reply.js'
@@ -83,6 +84,8 @@ export interface EdgeOptions extends EdgeAddress {
   handler: (request: EdgeRequest) => void
   /** Told of each BYE within the calls that the edge proxied, also before a restart; absent: the edge is not asked to. */
   onHangUp?: (bye: HangUp) => void
+  /** Told of connections over TCP, TLS and WebSocket, by the embedded engine; absent: it is not asked to. */
+  onConnection?: (news: ConnectionNews) => void
   /** How long the first connection may take, ms. */
   connectTimeoutMs?: number
 }
@@ -95,6 +98,8 @@ interface SrfClient {
     reconnectVars: { retryTimer: NodeJS.Timeout | null }
     send(socket: Socket, text: string): void
   }
+  /** Who gets the events `cdr:<name>`. */
+  cdrHandlers: Map<string, (...event: unknown[]) => void>
   proxy(request: SrfRequest, options: object, callback: ProxyCallback): void
 }
 interface SrfRequest {
@@ -141,8 +146,9 @@ export async function connectEdge(options: EdgeOptions): Promise<Edge> {
       options.handler(new SrfEdgeRequest(request, response, proxies, canDrop)),
     )
 
-  const { onHangUp } = options
+  const { onHangUp, onConnection } = options
   if (onHangUp) srf.on('cdr:stop', (...event) => tellHangUp(event, onHangUp))
+  if (onConnection) srf.on(connectionEvent, () => {})
 
   const client = () => srf.app.client
   const edge: Edge = {
@@ -208,6 +214,12 @@ export async function connectEdge(options: EdgeOptions): Promise<Edge> {
       // Without a maximum its back-off grows for ever.
       reconnect: { retryMaxDelay: 2000 },
     })
+    // They come in the guise of another event; to route that one as well would bring every answer to a call.
+    if (onConnection)
+      client().cdrHandlers.set('start', (...event) => {
+        const news = readConnectionNews(event)
+        if (news) onConnection(news)
+      })
   })
 
   function guard(socket: Socket): void {

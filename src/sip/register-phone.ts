@@ -6,9 +6,16 @@ import { readRegister, type RegisterRequest } from './register-request.js'
 import type { Registrar } from './registrar.js'
 import { warning, type Reply } from './reply.js'
 import { parseSipUri, unescape, type SipUri } from './sip-uri.js'
+import type { SessionLog } from './session-log.js'
 import type { SipStats } from './stats.js'
 
-export function registerPhone(registrar: Registrar, names: LocalNames, node: string, stats: SipStats): Step {
+export function registerPhone(
+  registrar: Registrar,
+  names: LocalNames,
+  node: string,
+  stats: SipStats,
+  sessionLog: SessionLog | undefined,
+): Step {
   return async (context) => {
     const { request, account } = context
     if (request.method !== 'REGISTER') return 'continue'
@@ -45,6 +52,7 @@ export function registerPhone(registrar: Registrar, names: LocalNames, node: str
     stats.registrations.refreshed += refreshed
     stats.registrations.removed += removed
     if (reply.status !== 200) stats.registrations.refused++
+    else sessionLog?.registered(request, account, { added, removed })
     if (added > 0) context.log.info(facts, 'registered')
     else if (removed > 0) context.log.info(facts, 'unregistered')
     else context.debug({ ...facts, status: reply.status }, 'registration')

@@ -16,6 +16,7 @@ import type { ProxyEnvironment } from '../proxy/client.js'
 import type { Incoming } from '../transaction/incoming.js'
 import type { Flow } from '../transport/transport.js'
 import { CallRecords } from './call-records.js'
+import { connectionEvent, connectionNews } from './connection-news.js'
 import { sipEvent } from './events.js'
 import { PendingRequests, refuse, type Pending } from './pending.js'
 import { proxyRequest } from './proxying.js'
@@ -115,6 +116,14 @@ export class Applications implements CommandHandler {
   /** Gives those up, since the server stops. */
   abort(): void {
     this.#requests.abort()
+  }
+
+  /** News for whoever asks for them. */
+  connectionChanged(flow: Flow, state: 'open' | 'closed', reason: string | undefined): void {
+    const takers = this.server.all(connectionEvent)
+    if (takers.length === 0) return
+    const news = connectionNews(flow, state, reason)
+    for (const session of takers) session.send(news)
   }
 
   connectionClosed(flow: Flow): void {

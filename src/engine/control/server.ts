@@ -69,6 +69,11 @@ export class ControlServer {
     return [...methods]
   }
 
+  /** Every application that takes this event and keeps up. */
+  all(event: string): ControlSession[] {
+    return [...this.#sessions].filter((session) => session.takes(event))
+  }
+
   /** The next application, round robin, that takes this method (or `cdr:…` event) and keeps up; else undefined. */
   select(method: string): ControlSession | undefined {
     const verb = method.toLowerCase()

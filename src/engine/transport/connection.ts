@@ -342,7 +342,7 @@ export abstract class Connection implements SendingFlow {
   private announceClosed(): void {
     if (!this.announced) return
     this.announced = false
-    this.host.receiver.connectionChanged(this, 'closed')
+    this.host.receiver.connectionChanged(this, 'closed', (this.reason ?? closedByPeer()).message)
   }
 }
 

@@ -57,9 +57,9 @@ export class Receiver {
   }
 
   /** Tells the handlers of a connection; never throws. */
-  connectionChanged(flow: Flow, state: 'open' | 'closed'): void {
+  connectionChanged(flow: Flow, state: 'open' | 'closed', reason?: string): void {
     try {
-      this.handlers.onConnection?.(flow, state)
+      this.handlers.onConnection?.(flow, state, reason)
     } catch (error) {
       this.log.error({ err: error, ...describe(flow) }, 'a handler of the transport layer threw')
     }

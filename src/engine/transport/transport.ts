@@ -89,8 +89,11 @@ export interface TransportHandlers {
   onRejected(flow: Flow, status: number, reason: string): void
   /** Bytes that could neither be parsed nor answered. */
   onDropped(flow: Flow, reason: string): void
-  /** A stream connection has opened (accepted or connected) or closed, by the peer's side at least. */
-  onConnection?(flow: Flow, state: 'open' | 'closed'): void
+  /**
+   * A stream connection has opened (accepted or connected) or closed, by the peer's side at least; `reason`: why, for
+   * people.
+   */
+  onConnection?(flow: Flow, state: 'open' | 'closed', reason?: string): void
 }
 
 export interface TransportLimits {

@@ -64,6 +64,7 @@ export async function startNetwork(
       },
       store,
       writeCall: (entry) => (written = written.then(() => store.calls.write([entry]))),
+      writeSipEvent: (event) => (written = written.then(() => store.sipEvents.write([event]))),
       log: pino({ enabled: false }),
       // The engine tells the addresses of its listeners.
       isLocalHost: () => false,
