@@ -1,7 +1,7 @@
 /**
  * drachtio's call events (`cdr:attempt`, `cdr:start`, `cdr:stop`). Each names who sent the message that it is about:
  * the `network`, or the `application`. A call that the engine proxies has two of each, since its messages come in from
- * the network and leave again. Costs nothing while no application asks for them.
+ * the network and leave again. Costs next to nothing while no application asks for them.
  */
 import type { SipMessage, SipResponse } from '../message/sip-message.js'
 import { timeOfDay } from './meta.js'
@@ -11,9 +11,18 @@ export type Sender = 'network' | 'application'
 export type StopReason =
   'call-rejected' | 'call-canceled' | 'normal-release' | 'session-expired' | 'system-initiated-termination'
 
+/**
+ * Right after a restart phones repeat what they could not say meanwhile, BYE above all, and the application may not be
+ * there yet: the ends of calls wait for it this long, ms, and so many of them.
+ */
+const patienceMs = 30_000
+const maxWaiting = 1000
+const askAgainMs = 200
+
 const both: readonly Sender[] = ['network', 'application']
 
 export class CallRecords {
+  #waiting: { until: number; frame: string }[] = []
   constructor(private readonly server: ControlServer) {}
 
   attempt(sender: Sender, invite: SipMessage): void {
@@ -51,8 +60,25 @@ export class CallRecords {
 
   #emit(event: string, source: Sender, detail: string | undefined, message: SipMessage): void {
     const session = this.server.select(`cdr:${event}`)
-    if (!session) return
+    const mayWait = detail === 'normal-release' && this.#waiting.length < maxWaiting
+    if (!session && !mayWait) return
     const fields = [`cdr:${event}`, source, timeOfDay(), ...(detail === undefined ? [] : [detail])]
-    session.send(`${fields.join('|')}\r\n${message.text()}`)
+    const frame = `${fields.join('|')}\r\n${message.text()}`
+    if (session) session.send(frame)
+    else this.#wait(frame)
+  }
+
+  #wait(frame: string): void {
+    if (this.#waiting.push({ until: Date.now() + patienceMs, frame }) === 1) this.#askAgain()
+  }
+
+  #askAgain(): void {
+    setTimeout(() => {
+      const session = this.server.select('cdr:stop')
+      if (session) for (const { frame } of this.#waiting) session.send(frame)
+      const now = Date.now()
+      this.#waiting = session ? [] : this.#waiting.filter(({ until }) => until > now)
+      if (this.#waiting.length > 0) this.#askAgain()
+    }, askAgainMs).unref()
   }
 }

@@ -191,6 +191,21 @@ t.test('a call that one of several devices answers is one call, of that device',
   t.same(others, [])
 })
 
+t.test('a call that is hung up before the application is there again has its end', async (t) => {
+  const network = await startNetwork(t)
+  const [ann, bob] = [await network.person('111'), await network.person('222')]
+  const [caller, callee] = [await network.registered(bob), await network.registered(ann)]
+  const { invites } = await ring(caller, bob, [callee])
+  const sides = await pickUp(caller, callee, invites[0]!)
+  await logged(network, 1)
+  await network.app.stop()
+  callee.send(inDialog(callee, 'BYE', sides.callee))
+  await accept(caller, 'BYE')
+  await callee.expect(200)
+  await network.restartApp()
+  t.match(await logged(network, 1, ({ endedAt }) => endedAt !== null), [{ endedBy: 'callee' }])
+})
+
 t.test('messages and subscriptions are no calls', async (t) => {
   const network = await startNetwork(t)
   const [ann, bob] = [await network.person('111'), await network.person('222')]
