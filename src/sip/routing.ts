@@ -111,15 +111,16 @@ function onePerDevice(bindings: readonly Registration[]): Registration[] {
 }
 
 /** Parameters by which the engine is told the way to a phone, and which it takes off again. */
-const OURS = ['flow', 'flow-transport', 'flow-on', 'flow-route']
+const OURS = ['flow', 'flow-transport', 'flow-on', 'flow-route', 'flow-q']
 
 /**
  * The URI that the embedded engine is told: the contact itself becomes the Request-URI (§16.6 step 2), `flow` and
  * `flow-transport` say which connection leads to the phone, `flow-on` from which listener a datagram has to come, and
- * `flow-route` is the Route header: the proxies that the phone registered through (RFC 3327 §5.3).
+ * `flow-route` is the Route header: the proxies that the phone registered through (RFC 3327 §5.3). `flow-q`: phones of
+ * a lower q ring when those of a higher one have not answered (§16.6).
  */
 export function targetUri(registration: Registration): string | undefined {
-  const { contact, source, transport, receivedOn, path } = registration
+  const { contact, source, transport, receivedOn, path, q } = registration
   const uri = parseSipUri(contact)
   if (!uri) return undefined
   // Parameters of that name in the contact would send the call wherever the phone likes.
@@ -133,6 +134,7 @@ export function targetUri(registration: Registration): string | undefined {
   if (transport === 'udp' && receivedOn !== null) params.push(['flow-on', receivedOn])
   // encodeURIComponent leaves just those as they are that a URI parameter may hold (§25.1 unreserved).
   if (path.length > 0) params.push(['flow-route', encodeURIComponent(path.join(', '))])
+  if (q < 1) params.push(['flow-q', String(Number(q.toFixed(3)))])
   // Headers are not allowed in a Request-URI (§19.1.1), and drachtio's proxy command takes no sips: targets.
   return `sip:${userInfo(uri)}${address(uri)}${params.map(([name, value]) => `;${name}${value === null ? '' : `=${value}`}`).join('')}`
 }

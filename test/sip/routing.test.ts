@@ -56,6 +56,7 @@ t.test('a target is the contact as the phone gave it, and the flow that leads th
     ['sip:a@h;flow=203.0.113.9:25;Flow-Transport=tcp', `sip:a@h${flow}`],
     ['sip:a@h;Flow-Route=%3Csip:evil%3E;flow-route', `sip:a@h${flow}`],
     ['sip:a@h;flow-on=198.51.100.1:5060', `sip:a@h${flow}`],
+    ['sip:a@h;flow-q=0.1', `sip:a@h${flow}`],
   ] as const)
     t.equal(targetUri(registration(contact)), expected, contact)
   t.match(
@@ -63,6 +64,7 @@ t.test('a target is the contact as the phone gave it, and the flow that leads th
     /;flow=\[2001:db8::7\]:5060;flow-transport=wss$/,
   )
   t.equal(targetUri(registration('not a uri')), undefined)
+  t.match(targetUri(registration('sip:a@h', { q: 0.5 })), /;flow-q=0\.5$/, 'less preferred than others')
   const known = { receivedOn: '[2001:db8::1]:5060' }
   t.match(targetUri(registration('sip:a@h', known)), /;flow-transport=udp;flow-on=\[2001:db8::1\]:5060$/)
   t.notMatch(

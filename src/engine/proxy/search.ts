@@ -29,6 +29,7 @@ export interface Upstream {
 }
 
 export interface SearchOptions {
+  /** All targets of the same preference at once; else one after the other. */
   simultaneous: boolean
   followRedirects: boolean
   /** A target that says nothing at all for this long is given up, ms. */
@@ -68,8 +69,13 @@ export class Search implements BranchOwner {
   readonly #collected: Collected[] = []
   readonly #hash: string
   #finalTimer: Timer | undefined
+  /** Simultaneous: the preference of the targets that are being tried, and the end of their time. */
+  #q = 1
+  #turnTimer: Timer | undefined
+  /** When the whole search ends, on the scheduler's clock. */
+  #deadline = Infinity
   #outcome: 'open' | 'answered' | 'failed' = 'open'
-  /** Serial: a target that rang for too long has been cancelled. */
+  /** A target that rang for too long, with others still to be tried, has been cancelled. */
   #lostPatience = false
   /** Set once no further branch may start: why. */
   #ending: 'cancelled' | 'timed out' | 'declined' | undefined
@@ -111,6 +117,7 @@ export class Search implements BranchOwner {
       this.#isInvite ? Infinity : 62 * this.env.timing.t1,
     )
     if (limit < Infinity) this.#finalTimer = this.env.scheduler.after(limit, () => this.#timeOut())
+    this.#deadline = this.env.scheduler.now() + limit
     this.#launch()
   }
 
@@ -165,7 +172,7 @@ export class Search implements BranchOwner {
     this.#outcome = 'answered'
     if (first || this.#isInvite) this.#forward(response)
     if (!first) return
-    this.#finalTimer?.cancel()
+    this.#stopTimers()
     this.#waiting.length = 0
     for (const other of this.#branches) {
       if (other !== branch) this.#stop(other, [answeredElsewhere])
@@ -210,7 +217,11 @@ export class Search implements BranchOwner {
     const key = `${destination.uri} ${destination.flow?.address ?? ''} ${destination.flow?.port ?? ''}`
     if (this.#known.has(key)) return false
     this.#known.add(key)
-    this.#waiting.push(destination)
+    // Of one preference: in the order in which they came.
+    const later = this.options.simultaneous
+      ? this.#waiting.findIndex((other) => preference(other) < preference(destination))
+      : -1
+    this.#waiting.splice(later === -1 ? this.#waiting.length : later, 0, destination)
     return true
   }
 
@@ -221,7 +232,7 @@ export class Search implements BranchOwner {
     let added = false
     for (const contact of response.values('contact')) {
       const uri = parseNameAddr(contact)?.uri
-      if (uri !== undefined && usable.test(uri)) added = this.#add({ uri }) || added
+      if (uri !== undefined && usable.test(uri)) added = this.#add({ uri, q: this.#q }) || added
     }
     return added
   }
@@ -240,9 +251,13 @@ export class Search implements BranchOwner {
 
   #begin(): void {
     while (this.#waiting.length > 0 && !this.#ending && this.#outcome === 'open') {
-      if (!this.options.simultaneous && this.#branches.some((branch) => branch.state !== 'done')) break
-      const destination = this.#waiting.shift()
+      const destination = this.#waiting[0]
       if (!destination) break
+      const { simultaneous } = this.options
+      if (this.#branches.some((branch) => branch.state !== 'done')) {
+        if (!simultaneous || preference(destination) !== this.#q) break
+      } else if (simultaneous) this.#giveTurn(preference(destination))
+      this.#waiting.shift()
       const branch = new Branch(this.env, this, destination)
       this.#branches.push(branch)
       branch.begin()
@@ -260,6 +275,30 @@ export class Search implements BranchOwner {
     })
   }
 
+  /**
+   * §16.6: the most preferred targets first, all of one preference at once. Each such group may ring for its share of the
+   * time that is left, or a phone that nobody hears would keep those after it from ringing at all.
+   */
+  #giveTurn(q: number): void {
+    this.#q = q
+    this.#turnTimer?.cancel()
+    const groups = new Set(this.#waiting.map(preference)).size
+    if (groups < 2 || this.#deadline === Infinity) return
+    const share = (this.#deadline - this.env.scheduler.now()) / groups
+    this.#turnTimer = this.env.scheduler.after(share, () => {
+      this.#lostPatience = true
+      const group = [...this.#branches]
+      // Before any of them ends, which may start the next group.
+      this.#giveUpAfter(cancelGrace * this.env.timing.t1, () => true)
+      for (const branch of group) this.#stop(branch, [])
+    })
+  }
+
+  #stopTimers(): void {
+    this.#finalTimer?.cancel()
+    this.#turnTimer?.cancel()
+  }
+
   #timeOut(): void {
     this.#end('timed out', [])
     this.#launch()
@@ -267,7 +306,7 @@ export class Search implements BranchOwner {
 
   #end(ending: 'cancelled' | 'timed out' | 'declined', reasons: readonly string[]): void {
     this.#ending = ending
-    this.#finalTimer?.cancel()
+    this.#stopTimers()
     this.#waiting.length = 0
     for (const branch of this.#branches) {
       if (ending === 'timed out') this.#stop(branch, reasons)
@@ -277,11 +316,12 @@ export class Search implements BranchOwner {
     if (this.#outcome === 'open') this.#giveUpAfter(cancelGrace * this.env.timing.t1, () => true)
   }
 
-  /** Gives up the branches that are still under way then, and meet the condition. */
+  /** Gives up those of the present branches that are still under way then, and meet the condition. */
   #giveUpAfter(delayMs: number, condition: (branch: Branch) => boolean): void {
+    const concerned = [...this.#branches]
     this.env.scheduler.after(delayMs, () => {
       if (this.#outcome !== 'open') return
-      for (const branch of this.#branches) if (condition(branch)) branch.abandon(408)
+      for (const branch of concerned) if (condition(branch)) branch.abandon(408)
     })
   }
 
@@ -294,7 +334,7 @@ export class Search implements BranchOwner {
   /** All branches have ended without success. */
   #fail(): void {
     this.#outcome = 'failed'
-    this.#finalTimer?.cancel()
+    this.#stopTimers()
     const best = this.#collected[bestResponse(this.#collected)]
     const response = this.#finalAnswer(best)
     const last = this.#collected.at(-1)
@@ -333,6 +373,10 @@ export class Search implements BranchOwner {
     const upstream = responseUpstream(response, this.upstream.request, this.options.edits)
     if (upstream) this.upstream.respond(upstream)
   }
+}
+
+function preference({ q }: Target): number {
+  return q ?? 1
 }
 
 /** What the caller is told in place of statuses that don't travel on. */

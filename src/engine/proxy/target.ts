@@ -11,11 +11,13 @@ export interface Target {
   flow?: Peer
   /** Route header field for this branch: the path that the phone registered through (RFC 3327). */
   route?: string
+  /** Preference (RFC 3261 §20.10), 0 to 1: targets of a lower one are tried when all of a higher one have failed. Absent: 1. */
+  q?: number
 }
 
 /** The URI parameters of `parseTarget`. They are for applications to write; what a peer writes must not direct us. */
-const flowParams = ['flow', 'flow-transport', 'flow-on', 'flow-route']
-const anyFlowParam = /;flow(?:-transport|-on|-route)?(?:=[^;,>?\s"]*)?(?=[;,>?\s"]|$)/gi
+const flowParams = ['flow', 'flow-transport', 'flow-on', 'flow-route', 'flow-q']
+const anyFlowParam = /;flow(?:-transport|-on|-route|-q)?(?:=[^;,>?\s"]*)?(?=[;,>?\s"]|$)/gi
 
 /** A URI, or a header value with URIs, without them. */
 export function withoutFlow(text: string): string {
@@ -25,7 +27,7 @@ export function withoutFlow(text: string): string {
 const transports: readonly string[] = ['udp', 'tcp', 'tls', 'ws', 'wss']
 
 /**
- * Reads `sip:user@host;flow=<address>:<port>;flow-transport=<transport>;flow-on=<host>:<port>;flow-route=<escaped Route>`;
+ * Reads `sip:user@host;flow=<address>:<port>;flow-transport=<transport>;flow-on=<host>:<port>;flow-route=<escaped Route>;flow-q=<q>`;
  * these parameters are ours and are taken out. Undefined if the URI can't be used.
  */
 export function parseTarget(text: string): Target | undefined {
@@ -48,6 +50,8 @@ export function parseTarget(text: string): Target | undefined {
   }
   const route = uriParam(parsed, 'flow-route')
   if (route) target.route = unescape(route)
+  const q = uriParam(parsed, 'flow-q')
+  if (q !== undefined && /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(q)) target.q = Number(q)
   return target
 }
 
