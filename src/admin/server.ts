@@ -22,6 +22,7 @@ import { groupRoutes } from './routes/groups.js'
 import { operationRoutes } from './routes/operation.js'
 import { registrationRoutes } from './routes/registrations.js'
 import { sessionRoutes } from './routes/session.js'
+import { sipEventRoutes } from './routes/sip-events.js'
 import { tokenRoutes } from './routes/tokens.js'
 import { registerVisibleFormat } from './text.js'
 import { validatorCompiler } from './validation.js'
@@ -71,6 +72,7 @@ export function createAdmin({ config, store, log, health, sip }: AdminDependenci
       await api.register(accountRoutes, { store, realm: config.sip.realm })
       await api.register(registrationRoutes, { store })
       await api.register(callRoutes, { store })
+      await api.register(sipEventRoutes, { store })
       await api.register(tokenRoutes, { store })
       await api.register(sessionRoutes, { store })
       await api.register(adminRoutes, { store })

@@ -30,6 +30,8 @@ const MATRIX: Readonly<Record<string, Who[]>> = {
   'GET /accounts/{id}/registrations': signedIn,
   'GET /registrations': signedIn,
   'DELETE /registrations/{id}': writers,
+  'GET /calls': signedIn,
+  'GET /sip-events': signedIn,
   'GET /tokens': overseers,
   'POST /tokens': administrators,
   'GET /tokens/{id}': overseers,

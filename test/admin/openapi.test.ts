@@ -1,7 +1,7 @@
 import { Compile } from 'typebox/compile'
 import type { TSchema } from 'typebox'
 import t from 'tap'
-import { aCall, ofNobody } from '../store/samples.js'
+import { aCall, aSipEvent, ofNobody } from '../store/samples.js'
 import { aGroup, anAccount, api, type Answer, type Api, type Body } from './api.js'
 
 interface Operation {
@@ -52,6 +52,7 @@ t.test('the document is OpenAPI 3.1 in form: ids, answers, parameters, reference
     'Problem',
     'Registration',
     'Session',
+    'SipEvent',
     'Token',
   ])
 
@@ -126,6 +127,8 @@ t.test('answers of the server fit the document', async (t) => {
 
   await server.store.calls.write([{ call: aCall(1) }, { call: aCall(2, { callee: ofNobody, rangAt: null }) }])
   check('get', '/api/v1/calls', await operator.get('/calls'))
+  await server.store.sipEvents.write([aSipEvent(), aSipEvent({ type: 'AUTH_FAILED', username: 'nobody' })])
+  check('get', '/api/v1/sip-events', await operator.get('/sip-events'))
   for (const list of ['/groups', '/accounts', '/registrations', '/tokens', '/admins'])
     check('get', `/api/v1${list}`, await admin.get(list))
   check('get', '/api/v1/groups/{id}', await operator.get(`/groups/${group}`))

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import type { NewCall } from '../../src/store/call.js'
+import type { NewSipEvent } from '../../src/store/sip-event.js'
 import type { Binding, NewAccount, RegistrationChange, Store } from '../../src/store/types.js'
 
 export const hashes = (seed: string) => ({ ha1Md5: `md5-${seed}`, ha1Sha256: `sha256-${seed}` })
@@ -76,4 +78,22 @@ export function aCall(n: number, more: Partial<NewCall> = {}): NewCall {
 export const ofNobody = {
   ...{ accountId: null, number: '999', name: null, groupId: null },
   ...{ address: null, transport: null, cipher: null, userAgent: null },
+}
+
+export function aSipEvent(rest: Partial<NewSipEvent> = {}): NewSipEvent {
+  return {
+    key: randomUUID(),
+    at: Date.UTC(2026, 10, 24, 12),
+    type: 'REGISTER',
+    accountId: null,
+    username: null,
+    address: '192.0.2.1:5060',
+    transport: 'udp',
+    cipher: null,
+    contact: null,
+    userAgent: null,
+    reason: null,
+    count: 1,
+    ...rest,
+  }
 }

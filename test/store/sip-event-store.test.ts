@@ -1,27 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import type { NewSipEvent } from '../../src/store/sip-event.js'
 import { onEveryDatabase, testStore } from '../support/database.js'
-import { become, binding, withAccounts } from './samples.js'
+import { aSipEvent, become, binding, withAccounts } from './samples.js'
 
 const begin = Date.UTC(2026, 10, 24, 12)
 
-function event(n: number, more: Partial<NewSipEvent> = {}): NewSipEvent {
-  return {
-    key: randomUUID(),
-    at: begin + n,
-    type: 'REGISTER',
-    accountId: null,
-    username: null,
-    address: '192.0.2.1:5060',
-    transport: 'udp',
-    cipher: null,
-    contact: null,
-    userAgent: null,
-    reason: null,
-    count: 1,
-    ...more,
-  }
-}
+const event = (n: number, more: Partial<NewSipEvent> = {}) => aSipEvent({ at: begin + n, ...more })
 
 onEveryDatabase(
   'every field of an event is kept, with its account as it was, and written once',

@@ -7,6 +7,7 @@ import { AdminSchema, CreatedTokenSchema, SessionSchema, TokenSchema } from '../
 import { CallSchema } from '../schemas/call.js'
 import { GroupSchema } from '../schemas/group.js'
 import { RegistrationSchema } from '../schemas/registration.js'
+import { SipEventSchema } from '../schemas/sip-event.js'
 import { SESSION_COOKIE } from './access.js'
 
 const NAMED_SCHEMAS = [
@@ -15,6 +16,7 @@ const NAMED_SCHEMAS = [
   AccountSchema,
   RegistrationSchema,
   CallSchema,
+  SipEventSchema,
   AdminSchema,
   TokenSchema,
   CreatedTokenSchema,
@@ -43,6 +45,7 @@ export const swagger = fp(async (app) => {
         { name: 'accounts', description: 'What phones register with' },
         { name: 'registrations', description: 'Which devices are online' },
         { name: 'calls', description: 'Who called whom, and what became of it' },
+        { name: 'sip-events', description: 'Which devices came and went, and who was not let in' },
         { name: 'session', description: 'Signing in with a password' },
         { name: 'tokens', description: 'Access for programs' },
         { name: 'admins', description: 'Who administers this server' },

@@ -3,9 +3,10 @@ import { Type } from 'typebox'
 import type { Call, CallFilter } from '../../store/call.js'
 import type { Store } from '../../store/types.js'
 import { sendCsv, wantsCsv, type CsvColumns, type CsvValue } from '../csv.js'
-import { invalidInput, problems } from '../problems.js'
+import { problems } from '../problems.js'
 import { callAnswer, CallListQuery, CallSchema, durationSeconds } from '../schemas/call.js'
 import { isoTime, isoTimeOrNull, named, pageOf } from '../schemas/common.js'
+import { timeOf } from '../schemas/log.js'
 
 const party = (side: 'caller' | 'callee'): Record<string, (call: Call) => CsvValue> => ({
   [`${side}Number`]: (call) => call[side].number,
@@ -72,13 +73,4 @@ export const callRoutes: FastifyPluginAsyncTypebox<{ store: Store }> = async (ap
       return { ...page, items: page.items.map(callAnswer) }
     },
   )
-}
-
-/** Milliseconds; of what the format allows, a leap second is no time that can be compared. */
-function timeOf(field: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const time = Date.parse(text)
-  if (Number.isNaN(time))
-    throw invalidInput([{ field, message: 'must be a time such as 2030-01-31T12:00:00Z' }])
-  return Math.max(0, time)
 }

@@ -7,7 +7,8 @@ import {
   type CallEnder,
 } from '../../store/call.js'
 import type { SipTransport } from '../../store/types.js'
-import { Id, isoTime, isoTimeOrNull, nullable, PageQuery, Time } from './common.js'
+import { Id, isoTime, isoTimeOrNull, nullable, Time } from './common.js'
+import { idFilter, logQuery } from './log.js'
 
 const Text = Type.String()
 const transports = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const
@@ -65,35 +66,15 @@ export const CallSchema = Type.Object(
   { $id: 'Call', description: 'A call whose outcome is known. Names are those at the time of the call.' },
 )
 
-const when = (description: string) =>
-  Type.Optional(
-    Type.String({
-      format: 'date-time',
-      maxLength: 40,
-      'x-rule': 'must be a time such as 2030-01-31T12:00:00Z',
-      description,
-    }),
-  )
-
-const idFilter = (description: string) =>
-  Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647, description }))
-
 export const CallListQuery = Type.Object(
   {
-    ...PageQuery.properties,
+    ...logQuery('calls'),
     number: Type.Optional(
       Type.String({ minLength: 1, maxLength: 40, description: 'Only calls from or to this number' }),
     ),
     account: idFilter('Only calls of this account'),
     group: idFilter('Only calls of accounts of this group'),
     disposition: Type.Optional(Type.Enum(callDispositions)),
-    from: when('Only calls that began then or later'),
-    to: when('Only calls that began before that'),
-    format: Type.Optional(
-      Type.Enum(['json', 'csv'], {
-        description: 'csv: all calls that match, as a download; so does `Accept: text/csv`',
-      }),
-    ),
   },
   { additionalProperties: false },
 )
