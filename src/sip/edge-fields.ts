@@ -60,7 +60,9 @@ export function cipherOf(text: string | undefined): string | undefined {
   return version === undefined ? undefined : `${version} ${cipher}`
 }
 
-/** Each BYE makes two events, one per leg; the other reasons are known from the proxied request itself. */
+/** What an application routes to be told of each BYE that passes: docs/decisions/control-extensions.md. */
+export const hangUpEvent = 'cdr:bye'
+
 export function tellHangUp(event: unknown[], onHangUp: (bye: HangUp) => void): void {
   const [source, , reason, message] = event as [string, string, string, SrfMessage]
   if (source !== 'network' || reason !== 'normal-release') return

@@ -8,6 +8,7 @@ import Srf from 'drachtio-srf'
 import type { SipTransport } from '../store/types.js'
 import {
   cipherOf,
+  hangUpEvent,
   parseHostports,
   proxyResponse,
   tellHangUp,
@@ -147,7 +148,7 @@ export async function connectEdge(options: EdgeOptions): Promise<Edge> {
     )
 
   const { onHangUp, onConnection } = options
-  if (onHangUp) srf.on('cdr:stop', (...event) => tellHangUp(event, onHangUp))
+  if (onHangUp) srf.on(hangUpEvent, () => {})
   if (onConnection) srf.on(connectionEvent, () => {})
 
   const client = () => srf.app.client
@@ -215,6 +216,7 @@ export async function connectEdge(options: EdgeOptions): Promise<Edge> {
       reconnect: { retryMaxDelay: 2000 },
     })
     // They come in the guise of another event; to route that one as well would bring every answer to a call.
+    if (onHangUp) client().cdrHandlers.set('stop', (...event) => tellHangUp(event, onHangUp))
     if (onConnection)
       client().cdrHandlers.set('start', (...event) => {
         const news = readConnectionNews(event)
