@@ -4,6 +4,7 @@ import t from 'tap'
 import Srf from 'drachtio-srf'
 import { connect, hangUp, onRequest, proxyTo, twoPhones } from '../support/call.js'
 import { secret, startEdge, targetOf, type TestEdge } from '../support/edge.js'
+import { until } from '../support/tools.js'
 
 /** A raw control connection: what comes back is collected. */
 async function raw(edge: TestEdge): Promise<{ socket: Socket; received(): string; closed: Promise<void> }> {
@@ -171,4 +172,34 @@ t.test('an application may leave a request unanswered: nothing is sent, not even
   scanner.send(scanner.request({ method: 'OPTIONS', uri: 'sip:localhost' }))
   await scanner.expect(200)
   t.equal(scanner.received.length, 1)
+})
+
+t.test('news of connections go to every application that asks, and to no other', async (t) => {
+  const edge = await startEdge(t)
+  const told: string[][] = [[], [], []]
+  for (const [index, list] of told.entries()) {
+    const srf = new Srf()
+    // Unmodified drachtio-srf brings them as `cdr:start`, of a source of their own.
+    srf.on('cdr:start', (source: string, _time: string, facts: string) => {
+      list.push(`${source} ${facts}`)
+    })
+    if (index < 2)
+      (srf as unknown as { on(event: string, listener: () => void): void }).on('cdr:connection', () => {})
+    const connected = new Promise((resolve) => srf.on('connect', resolve))
+    srf.connect({ host: edge.control.host, port: edge.control.port, secret })
+    await connected
+    t.teardown(() => srf.disconnect())
+  }
+  const phone = await edge.phone('tcp')
+  phone.send(phone.request({ method: 'OPTIONS', uri: 'sip:localhost' }))
+  await phone.expect(503)
+  await phone.close()
+  await until('both are told of the end', () => told[0]?.length === 2 && told[1]?.length === 2)
+  const facts = (told[0] ?? []).map((line) => new URLSearchParams(line.replace('connection ', '')))
+  t.match(Object.fromEntries(facts[0] ?? []), {
+    ...{ state: 'open', transport: 'tcp', address: '127.0.0.1', port: String(phone.localPort) },
+  })
+  t.match(Object.fromEntries(facts[1] ?? []), { state: 'closed', reason: /closed by the peer/ })
+  t.same(told[1], told[0])
+  t.same(told[2], [])
 })
