@@ -49,6 +49,24 @@ t.test('connecting asks for the methods and learns the addresses of the edge', a
   ])
   for (const method of ['invite', 'register', 'options'])
     await fake.expect(({ fields }) => fields[0] === 'route' && fields[1] === method)
+  await fake.expect(({ fields }) => fields[0] === 'route' && fields[1] === 'cdr:bye')
+})
+
+t.test('an edge is asked for events only where somebody wants them', async (t) => {
+  const fake = new FakeEdge()
+  const edge = await connectEdge({
+    ...(await fake.start()),
+    ...{ log, methods: ['INVITE', 'OPTIONS'], handler: () => undefined },
+  })
+  t.teardown(async () => {
+    await edge.close()
+    await fake.stop()
+  })
+  await fake.expect(({ fields }) => fields[1] === 'options')
+  t.same(
+    fake.frames.filter(({ fields }) => fields[1]?.startsWith('cdr:')),
+    [],
+  )
 })
 
 t.test(

@@ -1,10 +1,12 @@
 /** What the call log says after a call of each kind, between phones over real sockets. */
 import t from 'tap'
 import { makeSelfSigned } from '../../../src/engine/transport/self-signed.js'
+import { startLogs } from '../../../src/logs.js'
 import type { Call } from '../../../src/store/call.js'
 import type { Phone, ReceivedMessage } from '../../support/phone.js'
 import { calleeSide, callerSide, inDialog } from '../../support/call.js'
 import { accept, contactOf } from '../../support/callee.js'
+import { silent } from '../../support/database.js'
 import { fastTiming } from '../../support/edge.js'
 import { ackForFailure, cancelFor } from '../../support/sip-text.js'
 import { sendAuthenticated, startNetwork, toNumber, type Network, type Person } from './network.js'
@@ -204,6 +206,19 @@ t.test('a call that is hung up before the application is there again has its end
   await callee.expect(200)
   await network.restartApp()
   t.match(await logged(network, 1, ({ endedAt }) => endedAt !== null), [{ endedBy: 'callee' }])
+})
+
+t.test('with 0 days nothing is recorded, and what was there goes', async (t) => {
+  const network = await startNetwork(t)
+  const { store } = network
+  const bob = await network.person('222')
+  const caller = await network.registered(bob)
+  await sendAuthenticated(caller, bob, toNumber(bob, '999'))
+  await logged(network, 1)
+  const logs = startLogs({ calls: 0, sip: 0 }, store, silent)
+  t.equal(logs.calls, undefined)
+  while ((await store.calls.list({})).total > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  await logs.stop()
 })
 
 t.test('messages and subscriptions are no calls', async (t) => {
