@@ -4,6 +4,7 @@ import t from 'tap'
 import Srf from 'drachtio-srf'
 import { connect, hangUp, onRequest, proxyTo, twoPhones } from '../support/call.js'
 import { secret, startEdge, targetOf, type TestEdge } from '../support/edge.js'
+import { settled, type App } from '../support/srf.js'
 import { until } from '../support/tools.js'
 
 /** A raw control connection: what comes back is collected. */
@@ -188,6 +189,7 @@ t.test('news of connections go to every application that asks, and to no other',
     const connected = new Promise((resolve) => srf.on('connect', resolve))
     srf.connect({ host: edge.control.host, port: edge.control.port, secret })
     await connected
+    await settled(srf as unknown as App)
     t.teardown(() => srf.disconnect())
   }
   const phone = await edge.phone('tcp')
