@@ -2,8 +2,8 @@
 import type { AdminRole } from '../store/types.js'
 
 /**
- * What a route needs. `public` is for everybody, `signed-in` for every role; `directory` is groups, accounts and
- * registrations, `administration` is administrators and tokens.
+ * What a route needs. `public` is for everybody, `signed-in` for every role; `directory` is groups, accounts,
+ * registrations and what the logs tell of them, `administration` is administrators and tokens.
  */
 export type Permission =
   | 'public'
