@@ -7,6 +7,10 @@ const NOT_PASSED_ON = [
   'P-Asserted-Identity',
   'P-Preferred-Identity',
   'Remote-Party-ID',
+  // A signature over another From (RFC 8224), and where the call claims to have been before (RFC 7044, RFC 5806).
+  'Identity',
+  'History-Info',
+  'Diversion',
   'Authorization',
   'Proxy-Authorization',
 ]

@@ -26,11 +26,22 @@ t.test('claims of the phone and its credentials do not travel on', async (t) => 
     'p-asserted-identity': '<sip:900@x>',
     'p-preferred-identity': '<sip:900@x>',
     'remote-party-id': '<sip:900@x>',
+    identity: 'e30.e30.c2ln;info=<https://x/c.pem>',
+    'history-info': '<sip:900@x>;index=1',
+    diversion: '<sip:900@x>;reason=unconditional',
     'proxy-authorization': 'Digest …',
     authorization: 'Digest …',
   })
   t.equal(headers['P-Asserted-Identity'], '<sip:111@example.org>')
-  for (const name of ['P-Preferred-Identity', 'Remote-Party-ID', 'Proxy-Authorization', 'Authorization'])
+  for (const name of [
+    'P-Preferred-Identity',
+    'Remote-Party-ID',
+    'Identity',
+    'History-Info',
+    'Diversion',
+    'Proxy-Authorization',
+    'Authorization',
+  ])
     t.equal(headers[name], '', name)
 })
 

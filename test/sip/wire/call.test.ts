@@ -28,7 +28,13 @@ t.test('two phones on different transports call each other by number', async (t)
   const [ann, bob] = [await person('111'), await person('222', { displayName: 'Bob "the" Builder' })]
   const caller = await registered(bob, 'tcp')
   const callee = await registered(ann, 'udp')
-  const call = toNumber(bob, '111', { body: SDP, headers: { 'P-Preferred-Identity': '<sip:900@x>' } })
+  const headers = {
+    'P-Preferred-Identity': '<sip:900@x>',
+    y: 'e30.e30.c2ln;info=<https://x/c.pem>',
+    'History-Info': '<sip:900@x>;index=1',
+    Diversion: '<sip:900@x>;reason=unconditional',
+  }
+  const call = toNumber(bob, '111', { body: SDP, headers })
   await sendAuthenticated(caller, bob, call)
 
   const invite = await callee.expect('INVITE')
@@ -36,7 +42,14 @@ t.test('two phones on different transports call each other by number', async (t)
   t.notMatch(invite.uri, /flow/)
   t.match(invite.header('from'), `"Bob \\"the\\" Builder" <sip:222@${DOMAIN}>;tag=${call.fromTag}`)
   t.equal(invite.header('p-asserted-identity'), `"Bob \\"the\\" Builder" <sip:222@${DOMAIN}>`)
-  for (const name of ['p-preferred-identity', 'proxy-authorization'])
+  for (const name of [
+    'p-preferred-identity',
+    'proxy-authorization',
+    'identity',
+    'y',
+    'history-info',
+    'diversion',
+  ])
     t.equal(invite.header(name), undefined, `${name} does not travel on`)
   t.equal(invite.body, SDP)
 
