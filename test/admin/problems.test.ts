@@ -37,13 +37,7 @@ t.test('the type of a problem is a page that explains it', async (t) => {
 
 t.test('unknown paths and methods', async (t) => {
   const { send, as } = await api(t)
-  for (const url of [
-    '/nothing',
-    '/api/v1',
-    '/api/v1/',
-    '/api/v1/audit-events',
-    '/api/v2/groups',
-  ]) {
+  for (const url of ['/nothing', '/api/v1', '/api/v1/', '/api/v1/audit-events', '/api/v2/groups']) {
     t.match(await send({ url }), { status: 404, body: { code: 'not_found' } }, url)
   }
   const put = await send({ method: 'PUT', url: '/api/v1/groups/7' })

@@ -69,7 +69,11 @@ export async function startNetwork(
       // The engine tells the addresses of its listeners.
       isLocalHost: () => false,
     })
-    t.teardown(() => app.stop())
+    t.teardown(async () => {
+      await app.stop()
+      // The store closes next.
+      await written
+    })
     await app.start({ ...edge.control, secret })
     return app
   }
