@@ -43,6 +43,9 @@ t.test(
     const claims = {
       'P-Asserted-Identity': '<sip:boss@localhost>',
       'Remote-Party-ID': '<sip:boss@localhost>',
+      Identity: 'signature;info=<https://example.org/cert>',
+      'History-Info': '<sip:boss@localhost>;index=1',
+      Diversion: '<sip:boss@localhost>',
       'Proxy-Authorization': 'Digest username="alice"',
     }
     alice.send(inDialog(alice, 'UPDATE', caller, { headers: claims }))

@@ -70,13 +70,19 @@ export function withoutTag(value: string): string {
 
 const claimedIdentities = ['p-asserted-identity', 'p-preferred-identity', 'remote-party-id']
 
+/** What tells of the call's past, or signs who makes it (RFC 8224, RFC 7044, RFC 5806): nobody of ours has verified it. */
+const claimedPast = ['identity', 'history-info', 'diversion']
+
 /**
  * Edits for every request that comes from a phone: an identity that it claims is not trusted (RFC 3325 §5), and its
  * credentials were for us.
  */
-export const untrusted: HeaderEdits = [...claimedIdentities, 'proxy-authorization', 'authorization'].map(
-  (name) => [name, ''] as const,
-)
+export const untrusted: HeaderEdits = [
+  ...claimedIdentities,
+  ...claimedPast,
+  'proxy-authorization',
+  'authorization',
+].map((name) => [name, ''] as const)
 
 /** §16.3 step 3: a request may only travel on while it has hops left; else 483. */
 export function hasHopsLeft(request: SipRequest): boolean {
