@@ -44,8 +44,10 @@ export class Devices {
    */
   learn(register: SipRequest, response: SipResponse, flow: Flow): void {
     if (response.status < 200 || response.status > 299 || !isReliable(flow.transport) || !flow.open) return
-    const account = userAtHost(parseNameAddr(register.get('to') ?? '')?.uri)
-    if (account === undefined) return
+    const record = userAtHost(parseNameAddr(register.get('to') ?? '')?.uri)
+    if (record === undefined) return
+    // Two accounts may share an address of record: the username of one can be the number of another.
+    const account = [record, ...usernames(register)].join('\0')
     for (const value of register.values('contact')) {
       const contact = parseNameAddr(value)
       const address = userAtHost(contact?.uri)
@@ -117,6 +119,14 @@ export class Devices {
     if (rest.length > 0) this.#flows.set(name, rest)
     else this.#flows.delete(name)
   }
+}
+
+/** Every name that stands in the credentials: whichever of them the registrar has gone by, it is among them. */
+function usernames(register: SipRequest): string[] {
+  const credentials = register.lines('authorization').join()
+  return [...credentials.matchAll(/\busername\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,]*)/gi)].map(
+    (match) => match[1] ?? '',
+  )
 }
 
 function instanceOf({ params }: NameAddr): string | undefined {

@@ -47,6 +47,22 @@ t.test('of several devices behind one connection the Contact tells which; of one
   t.equal(devices.nameOf('sip:bob@10.0.0.2', connection(3)), undefined)
 })
 
+t.test('two accounts with one address of record have devices of different names', async (t) => {
+  const devices = new Devices(key)
+  const names = ['username="111"', 'username="222"', 'username="222", username="111"'].map(
+    (credentials, port) => {
+      const flow = connection(port + 1)
+      const request = new SipRequest('REGISTER', 'sip:example.com')
+      request.append('to', '<sip:111@example.com>')
+      request.append('authorization', `Digest ${credentials}, realm="r"`)
+      request.append('contact', '<sip:x@10.0.0.1>;+sip.instance="<urn:uuid:1>"')
+      devices.learn(request, responseTo(request, 200), flow)
+      return devices.nameOf('sip:x@10.0.0.1', flow)
+    },
+  )
+  t.equal(new Set(names).size, 3)
+})
+
 t.test('only what a registrar has accepted over a connection is learned', async (t) => {
   const devices = new Devices(key)
   learn(devices, connection(1), ['<sip:bob@10.0.0.1>'], 'bob', 401)
