@@ -1,13 +1,11 @@
 import type { Knex } from 'knex'
-import type { Call, CallEntry, CallFilter, CallQuery, CallStore } from './call.js'
+import type { CallEntry, CallFilter, CallStore } from './call.js'
 import { callToRow, fitting, readColumns, rowToCall, timeText, writtenColumns } from './call-row.js'
 import type { CallRow } from './call-row.js'
-import { isRowId, pageSize, whereContains } from './paging.js'
-import { decodeTimeCursor, encodeTimeCursor, type TimePosition } from './time-cursor.js'
+import { isRowId, whereContains } from './paging.js'
+import { createTimeLog } from './time-log.js'
 
 const searched = ['caller_number', 'caller_name', 'callee_number', 'callee_name', 'call_id']
-/** How many rows one query of `all` reads. */
-const chunk = 500
 
 /** jsonb_to_recordset takes any number of rows as one value, and so one prepared statement does. */
 const insertCalls = `
@@ -33,10 +31,6 @@ const endCalls = `
       or (c.caller_tag = v.to_tag and c.callee_tag = v.from_tag))
     and c.answered_at is not null and c.ended_at is null`
 
-/** Newest first means by beginning; calls of the same millisecond by id. */
-const positionOf = ({ startedAt, id }: Call): TimePosition => ({ at: startedAt, id })
-const cursors = 'call'
-
 /** The log of calls: what was written is never changed, but for the end of a call. */
 export function createCallStore(knex: Knex): CallStore {
   function matching(filter: CallFilter & { search?: string | undefined }): Knex.QueryBuilder {
@@ -60,25 +54,6 @@ export function createCallStore(knex: Knex): CallStore {
     return rows
   }
 
-  async function read(
-    rows: Knex.QueryBuilder,
-    after: TimePosition | undefined,
-    limit: number,
-  ): Promise<Call[]> {
-    const page = rows
-      .clone()
-      .select(...readColumns)
-      .orderBy([
-        { column: 'started_at', order: 'desc' },
-        { column: 'id', order: 'desc' },
-      ])
-      .limit(limit)
-    if (after) {
-      void page.whereRaw('(started_at, id) < (?::timestamptz, ?::bigint)', [timeText(after.at), after.id])
-    }
-    return ((await page) as CallRow[]).map(rowToCall)
-  }
-
   return {
     async write(entries: readonly CallEntry[]) {
       const calls = entries.flatMap((entry) => ('call' in entry ? [callToRow(entry.call)] : []))
@@ -100,39 +75,13 @@ export function createCallStore(knex: Knex): CallStore {
       })
     },
 
-    async list({ limit, after, ...filter }: CallQuery) {
-      const size = pageSize(limit)
-      const rows = matching(filter)
-      const position = after === undefined ? undefined : decodeTimeCursor(cursors, after)
-      const [found, [count]] = await Promise.all([
-        read(rows, position, size + 1),
-        rows.clone().count<{ total: number }[]>({ total: '*' }),
-      ])
-      const items = found.slice(0, size)
-      const last = items.at(-1)
-      return {
-        items,
-        next: found.length > size && last ? encodeTimeCursor(cursors, positionOf(last)) : null,
-        total: count?.total ?? 0,
-      }
-    },
-
-    async *all({ after, ...filter }) {
-      const rows = matching(filter)
-      let position: TimePosition | undefined =
-        after === undefined ? undefined : decodeTimeCursor(cursors, after)
-      for (;;) {
-        const found = await read(rows, position, chunk)
-        yield* found
-        const last = found.at(-1)
-        if (found.length < chunk || !last) return
-        position = positionOf(last)
-      }
-    },
-
-    async deleteBefore(time, limit) {
-      const old = knex('calls').where('started_at', '<', timeText(time)).limit(limit).select('id')
-      return knex('calls').whereIn('id', old).delete()
-    },
+    ...createTimeLog(knex, {
+      table: 'calls',
+      time: 'started_at',
+      columns: readColumns,
+      cursors: 'call',
+      matching,
+      toItem: (row: CallRow) => rowToCall(row),
+    }),
   }
 }

@@ -1,8 +1,8 @@
 import type { Knex } from 'knex'
 import { fitting, timeText } from './call-row.js'
-import { isRowId, pageSize, whereContains } from './paging.js'
+import { isRowId, whereContains } from './paging.js'
 import type { NewSipEvent, SipEvent, SipEventFilter, SipEventStore, SipEventType } from './sip-event.js'
-import { decodeTimeCursor, encodeTimeCursor, type TimePosition } from './time-cursor.js'
+import { createTimeLog } from './time-log.js'
 import type { SipTransport } from './types.js'
 
 /** A row of `sip_events` as the driver gives it: times in milliseconds, see connection.ts. */
@@ -43,9 +43,6 @@ const columns = [
 ] as const satisfies readonly (keyof SipEventRow)[]
 
 const searched = ['username', 'number', 'address', 'contact', 'user_agent']
-const listName = 'sip-event'
-/** How many rows one query of `all` reads. */
-const chunk = 500
 
 /** Whose a username is, is looked up here, once per batch, and not by whoever is busy with a flood of wrong passwords. */
 const insertEvents = `
@@ -108,60 +105,18 @@ export function createSipEventStore(knex: Knex): SipEventStore {
     return rows
   }
 
-  async function read(
-    rows: Knex.QueryBuilder,
-    after: TimePosition | undefined,
-    limit: number,
-  ): Promise<SipEvent[]> {
-    const page = rows
-      .clone()
-      .select(...columns)
-      .orderBy([
-        { column: 'at', order: 'desc' },
-        { column: 'id', order: 'desc' },
-      ])
-      .limit(limit)
-    if (after) void page.whereRaw('(at, id) < (?::timestamptz, ?::bigint)', [timeText(after.at), after.id])
-    return ((await page) as SipEventRow[]).map(rowToEvent)
-  }
-
   return {
     async write(events) {
       await knex.raw(insertEvents, [JSON.stringify(events.map(eventToRow))])
     },
 
-    async list({ limit, after, ...filter }) {
-      const size = pageSize(limit)
-      const rows = matching(filter)
-      const position = after === undefined ? undefined : decodeTimeCursor(listName, after)
-      const [found, [count]] = await Promise.all([
-        read(rows, position, size + 1),
-        rows.clone().count<{ total: number }[]>({ total: '*' }),
-      ])
-      const items = found.slice(0, size)
-      const last = items.at(-1)
-      return {
-        items,
-        next: found.length > size && last ? encodeTimeCursor(listName, last) : null,
-        total: count?.total ?? 0,
-      }
-    },
-
-    async *all({ after, ...filter }) {
-      const rows = matching(filter)
-      let position: TimePosition | undefined =
-        after === undefined ? undefined : decodeTimeCursor(listName, after)
-      for (;;) {
-        const found = await read(rows, position, chunk)
-        yield* found
-        position = found.at(-1)
-        if (found.length < chunk) return
-      }
-    },
-
-    async deleteBefore(time, limit) {
-      const old = knex('sip_events').where('at', '<', timeText(time)).limit(limit).select('id')
-      return knex('sip_events').whereIn('id', old).delete()
-    },
+    ...createTimeLog(knex, {
+      table: 'sip_events',
+      time: 'at',
+      columns,
+      cursors: 'sip-event',
+      matching,
+      toItem: rowToEvent,
+    }),
   }
 }
