@@ -2,7 +2,7 @@
 import type { CallDisposition, CallEntry, CallEnder, NewCall } from '../store/call.js'
 import type { SipAccount } from '../store/types.js'
 import type { CallReport } from './calls/report.js'
-import type { EdgeRequest } from './edge.js'
+import type { EdgeRequest } from './edge-request.js'
 import type { HangUp } from './edge-fields.js'
 import { hostPort, parseNameAddr } from './header-values.js'
 

@@ -1,7 +1,7 @@
 /** What the steps of the chain hand on to each other. */
 import type { Logger } from 'pino'
 import type { SipAccount } from '../store/types.js'
-import type { EdgeRequest } from './edge.js'
+import type { EdgeRequest } from './edge-request.js'
 import type { Reply } from './reply.js'
 
 export interface Context {

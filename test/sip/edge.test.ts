@@ -1,6 +1,7 @@
 import t from 'tap'
 import pino from 'pino'
-import { connectEdge, type Edge, type EdgeRequest } from '../../src/sip/edge.js'
+import { connectEdge, type Edge } from '../../src/sip/edge.js'
+import type { EdgeRequest } from '../../src/sip/edge-request.js'
 import type { HangUp } from '../../src/sip/edge-fields.js'
 import { FakeEdge } from './fake-edge.js'
 

@@ -1,7 +1,7 @@
 /** Connects a request to phones by letting the edge proxy it, and reports what became of it. */
 import type { Logger } from 'pino'
 import type { RegistrationStore } from '../../store/types.js'
-import type { EdgeRequest } from '../edge.js'
+import type { EdgeRequest } from '../edge-request.js'
 import type { ProxyResult } from '../edge-fields.js'
 import { hostPort } from '../header-values.js'
 import type { Target } from '../routing.js'
