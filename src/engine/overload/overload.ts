@@ -22,7 +22,7 @@ export interface OverloadLimits {
 }
 
 export const defaultOverloadLimits: OverloadLimits = {
-  delayMs: 150,
+  delayMs: 80,
   fewestPerSecond: 50,
   fewestWaiting: 50,
   maxWaiting: 10_000,

@@ -176,7 +176,7 @@ t.test(
 
 /** A control that has been told for a while that input waits, at 1000 new requests a second. */
 function waitingInput(ms: number, limits: Partial<OverloadLimits> = {}) {
-  const overload = new Overload(limits, chance(3), { begun: () => {}, over: () => {} })
+  const overload = new Overload({ delayMs: 150, ...limits }, chance(3), { begun: () => {}, over: () => {} })
   let now = 0
   let id = 0
   const ask = (what: Partial<Newcomer>, key = `branch ${id++}`): RefusalReason | undefined =>
